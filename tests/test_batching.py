@@ -52,6 +52,13 @@ def test_sequences_are_filled_up_to_the_longest_of_their_batch():
     assert sum(mask.sum() for *_, mask in parts) == 6
 
 
+def test_a_list_of_sequences_has_a_mask_of_one_rank():
+    """Whether or not those of this list happen to be equally long."""
+    for words in ([[1, 2], [3, 4]], [[1, 2], [3]], [[], []]):
+        ((tokens, mask),) = tl.batches(words, size=3, pad=0, shuffle=False)
+        assert tokens.shape == mask.shape == (3, max(map(len, words)))
+
+
 def test_a_batch_is_no_view_of_the_data():
     data = np.zeros(4)
     for (part,) in tl.batches(data, size=2, shuffle=False):
@@ -67,6 +74,7 @@ def test_a_masked_mean_is_that_of_the_examples():
     assert len(mean.programs) == 1
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -78,6 +86,10 @@ def test_a_masked_mean_is_that_of_the_examples():
         (lambda: tl.batches([[1], [[2], [3]]], size=2, pad=0), (ShapeError, DtypeError), "array 0"),
         (lambda: tl.batches(WORDS, WORDS[::-1], size=2, pad=0), ShapeError, "one mask must fit"),
         (lambda: tl.batches(Y, size=2, pad=0.5), ValueError, "which has no 0.5"),
+        (lambda: tl.batches(Y, size=2, pad=np.nan), ValueError, "which has no nan"),
+        (lambda: tl.batches(Y, size=2, pad="a"), DtypeError, "pad is the text 'a'"),
+        (lambda: tl.batches(Y, size=2, pad=[1, 2]), ShapeError, "pad is one number"),
+        (lambda: tl.batches(Y, size=2.5), TypeError, "size and epochs are whole numbers, not 2.5 and 1"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_at_once(call, error, message):

@@ -97,6 +97,11 @@ def test_they_nest():
     assert_allclose(inner, [1.0, 1.0], err_msg="the derivative inside is a function of x")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_move_of_infinity_is_infinite_and_warns_of_nothing():
+    assert_allclose(tl.jvp(lambda x: x * x, np.array([np.inf, 1.0]), np.ones(2))[1], [np.inf, 2.0])
+
+
 def test_a_linear_function_is_its_own_derivative():
     y, moves = tl.jvp(lambda x: 3.0 * x, X, W.T)
     assert_allclose(moves, 3 * W.T)
@@ -112,6 +117,19 @@ def test_numbers_of_other_kinds():
     assert tl.jacobian(tl.exp)(np.ones((0, 2))).shape == (0, 2, 0, 2)
 
 
+def test_a_result_of_no_numbers_and_a_seed_that_is_a_node_stay_nodes():
+    empty = tl.compile(lambda x: tl.jacobian(lambda y: y[:0])(x), check=True)(np.ones(3))
+    assert empty.shape == (0, 3)
+    seed = tl.parameter(np.ones(3))
+    tl.sum(tl.vjp(tl.exp, np.zeros(3))[1](seed)).backward()
+    assert_allclose(seed.gradient, 1)
+
+
+def test_a_move_is_not_named_as_a_gradient():
+    x = tl.constant(np.ones(3))
+    assert "d%" not in str(tl.listing(tl.jvp(lambda y: y * tl.tanh(y), x, x)[1]))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -125,6 +143,8 @@ def test_numbers_of_other_kinds():
         (lambda: tl.hvp(bowl, X, X.T), ShapeError, r"vector 0 has shape \(3, 2\), but argument 0 has \(2, 3\)"),
         (lambda: tl.vjp(tl.exp, X)[1](X.T), ShapeError, r"the seed has shape \(3, 2\), but the result has \(2, 3\)"),
         (lambda: tl.vjp(tl.exp), GradientError, "there is no argument"),
+        (lambda: tl.jacobian(tl.exp, (0, 1))(X), GradientError, r"there is no argument \(0, 1\)"),
+        (lambda: tl.hessian(None)(X), TypeError, "a derivative is that of a function, not of None"),
     ],
 )
 def test_what_means_nothing_is_refused(call, error, message):
@@ -133,6 +153,7 @@ def test_what_means_nothing_is_refused(call, error, message):
 
 
 @pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # PyTorch's own, when forward mode starts
 def test_pytorch_agrees():
     torch = pytest.importorskip("torch")
     x, w = torch.tensor(X), torch.tensor(W)

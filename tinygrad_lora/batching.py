@@ -23,22 +23,28 @@ def batches(
     number or a Generator, and None draws a new one. The last batch of an epoch is short where `size` does not divide.
 
     With `pad`, a number, all batches are full: missing rows hold it, and a mask of shape (size,) comes last, True where
-    there is an example. An array may then also be a list of arrays of different lengths. Those of a batch
+    there is an example. An array may then also be a list of arrays whose lengths differ. Those of a batch
     are filled up to its longest, and the mask has shape (size, longest).
     Raises ShapeError where the arrays do not belong together or a list needs `pad`, ValueError for sizes below 1 and
     for a `pad` that a dtype does not have.
     """
     if not arrays:
         raise TypeError("batches() takes arrays, as in tl.batches(x, y, size=32)")
+    if not all(isinstance(n, int | np.integer) for n in (size, epochs)):
+        raise TypeError(f"size and epochs are whole numbers, not {size!r} and {epochs!r}")
     if size < 1 or epochs < 0:
         raise ValueError(f"a batch has at least one example and epochs are 0 or more, not {size} and {epochs}")
+    if pad is not None and real_array(pad, "pad").ndim:
+        raise ShapeError(f"pad is one number, not an array of shape {np.shape(pad)}")
     columns = [_column(array, i, pad) for i, array in enumerate(arrays)]
     counts = [len(column) for column in columns]
     if len(set(counts)) > 1:
         raise ShapeError(f"the arrays have {counts} examples: each needs the same number along its first axis")
     for i, column in enumerate(columns if pad is not None else []):
         dtype = column[0].dtype if isinstance(column, list) else column.dtype
-        if not np.array_equal(np.asarray(pad).astype(dtype), np.asarray(pad), equal_nan=True):
+        with np.errstate(all="ignore"):
+            same = np.array_equal(np.asarray(pad).astype(dtype), np.asarray(pad), equal_nan=True)
+        if not same:
             raise ValueError(f"array {i} has the dtype {dtype}, which has no {pad}: pad with a number that it has")
     ragged = [[x.shape[0] for x in column] for column in columns if isinstance(column, list)]
     if any(lengths != ragged[0] for lengths in ragged):
@@ -47,14 +53,15 @@ def batches(
 
 
 def _column(array: Any, i: int, pad: float | None) -> Any:
-    """An array, or a list of arrays of different lengths."""
-    if isinstance(array, list | tuple) and len({np.shape(x) for x in array}) > 1:
+    """An array, or where there is a mask, a list of arrays whose lengths may differ."""
+    lengths = {np.shape(x) for x in array} if isinstance(array, list | tuple) else set()
+    if len(lengths) > 1 or (pad is not None and lengths - {()}):
         rows = [real_array(x, f"example {j} of array {i}") for j, x in enumerate(array)]
         if any(not x.ndim or x.shape[1:] != rows[0].shape[1:] for x in rows):
             raise ShapeError(f"the examples of array {i} differ in more than their length: they cannot be padded")
         if pad is None:
             raise ShapeError(f"the examples of array {i} have different lengths: say what fills them up, as in pad=0")
-        dtype = np.result_type(*(x for x in rows if x.size))  # an empty list says nothing about its dtype
+        dtype = np.result_type(*([x for x in rows if x.size] or rows))  # an empty list says nothing about its dtype
         return [x.astype(dtype) for x in rows]
     array = real_array(array, f"array {i}")
     if not array.ndim:

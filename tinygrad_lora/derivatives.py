@@ -40,7 +40,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
 
     def pull(seed: Any) -> Any:
         slopes = gradients(y, nodes, seed=_like(seed, y, "the seed", "the result"))
-        given = tuple(_given(slope, from_arrays) for slope in slopes)
+        given = tuple(_given(slope, from_arrays and not _any_node([seed])) for slope in slopes)
         return given if len(given) > 1 else given[0]
 
     return _given(y, from_arrays), pull
@@ -56,12 +56,14 @@ def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
     args, tangents = _tuples(args, tangents)
     with _varied(args) as (nodes, from_arrays):
         y = _result(f, nodes)
-        seed = ops.identity(constant(np.zeros(y.shape, y.dtype)))  # any seed would do
+        seed = ops.identity(constant(np.ones(y.shape, y.dtype)))  # any seed would do; 0 times infinity would warn
         slopes = gradients(y, nodes, seed=seed)
     moves = [
         gradients(slope, seed, seed=_like(tangent, x, f"tangent {i}", f"argument {i}"))
         for i, (slope, x, tangent) in enumerate(zip(slopes, nodes, tangents, strict=True))
     ]
+    for move in moves:  # a name such as d%3/d%0 would be that of another derivative
+        move.call = None if move.call and move.call[0] is gradients else move.call
     return _given(y, from_arrays), _given(_sum(moves), from_arrays and not _any_node(tangents))
 
 
@@ -106,7 +108,7 @@ def hvp(f: Function, args: Any, vectors: Any) -> Any:
 
 
 def _jacobian(f: Function, argnum: int, args: Sequence[Any]) -> Any:
-    if not 0 <= argnum < len(args):
+    if argnum not in range(len(args)):
         raise GradientError(f"there is no argument {argnum}: the function was called with {len(args)}")
     with _varied(args[argnum : argnum + 1]) as ([x], from_arrays):
         y = _result(f, [*args[:argnum], x, *args[argnum + 1 :]])
@@ -115,9 +117,8 @@ def _jacobian(f: Function, argnum: int, args: Sequence[Any]) -> Any:
             seed = np.zeros(y.shape, y.dtype)
             seed.flat[i] = 1
             rows.append(reshape(gradients(y, x, seed=seed), (1, *x.shape)))
-        if not rows:
-            return np.zeros(y.shape + x.shape, x.dtype)
-        result = reshape(concatenate(rows), y.shape + x.shape)
+        total = concatenate(rows) if rows else ops.cast(y, dtype=x.dtype)
+        result = reshape(total, y.shape + x.shape)
     return _given(result, from_arrays)
 
 
@@ -141,6 +142,8 @@ def _varied(args: Sequence[Any]) -> Iterator[tuple[list[ComputationNode], bool]]
 
 
 def _result(f: Function, args: Sequence[Any]) -> ComputationNode:
+    if not callable(f):
+        raise TypeError(f"a derivative is that of a function, not of {words_for(f)}")
     y = f(*args)
     if not isinstance(y, ComputationNode):
         raise GradientError(f"the function must return a node computed from its arguments, not {words_for(y)}")

@@ -76,3 +76,8 @@ def test_special_tokens_come_last_and_are_no_text():
 def test_a_vocabulary_that_cannot_be_is_refused(size, special, message):
     with pytest.raises(ValueError, match=message):
         tl.train_byte_pairs(TEXT, size, special)
+
+
+def test_a_size_is_a_whole_number():
+    with pytest.raises(TypeError, match="size must be a whole number, not str"):
+        tl.train_byte_pairs(TEXT, "300")

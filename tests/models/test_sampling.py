@@ -28,6 +28,12 @@ def test_temperature_zero_takes_the_highest_and_the_first_of_equal_ones():
     assert tl.sample([1, 3, 2], 1e-300, seed=0) == 1
 
 
+def test_of_infinite_scores_one_is_drawn():
+    assert tl.sample([1.0, np.inf], seed=0) == 1
+    assert_allclose(frequencies([np.inf, 1.0, np.inf]), [0.5, 0, 0.5], atol=0.03)
+    assert_allclose(frequencies([np.inf, 1.0, np.inf], n=50, top_k=1), [1, 0, 0])
+
+
 def test_only_the_k_highest_are_drawn():
     assert_allclose(frequencies(SCORES, top_k=2), [0, 4 / 7, 3 / 7, 0, 0], atol=0.02)
     assert_allclose(frequencies(SCORES, top_k=1), [0, 1, 0, 0, 0])

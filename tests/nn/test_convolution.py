@@ -86,6 +86,8 @@ def test_a_nan_is_the_largest():
 def test_the_dtype_stays(dtype):
     x, weight = whole(2, 2, 6, 6).astype(dtype), whole(3, 2, 3, 3, seed=1).astype(dtype)
     assert tl.conv2d(x, weight, padding=1).dtype == tl.max_pool(x, 2).dtype == tl.avg_pool(x, 2).dtype == dtype
+    half = x.astype(np.float16)
+    assert tl.conv2d(half, weight).dtype == tl.conv2d(tl.constant(half), weight).dtype == dtype, "as in a product"
     many = np.ones((1, 1, 64, 64), np.float16)
     assert tl.conv2d(many, many)[0, 0, 0, 0] == 4096, "2048 + 1 is 2048 in float16"
 
@@ -115,6 +117,7 @@ def test_a_network_compiles():
         (lambda x, w: tl.conv2d(x, w, padding=(1, 1, 1)), "padding must be a whole number from 0 on, or a tuple of 2"),
         (lambda x, w: tl.conv2d(x, w, padding=0.5), "padding must be a whole number"),
         (lambda x, w: tl.conv2d(x, w, groups=0), "groups must be a whole number from 1 on"),
+        (lambda x, w: tl.conv2d(x, w[..., :0]), "the size of the kernel must be a whole number from 1 on"),
         (lambda x, w: tl.max_pool(x[0, 0], 2), "pooling takes"),
         (lambda x, w: tl.max_pool(x, 7), r"windows of \(7, 7\) do not fit"),
         (lambda x, w: tl.avg_pool(x, 2, padding=2), "at most half of a window is padding"),
@@ -129,6 +132,14 @@ def test_whole_numbers_have_no_smallest():
     assert_array_equal(tl.max_pool(np.arange(6).reshape(1, 1, 6), 2)[0, 0], [1, 3, 5])
     with pytest.raises(DtypeError, match="cast x to float64"):
         tl.max_pool(np.arange(6).reshape(1, 1, 6), 2, padding=1)
+    assert_array_equal(tl.max_pool(np.array([[[True, False, False, False]]]), 2)[0, 0], [True, False])
+
+
+def test_a_call_that_means_nothing_is_told_by_its_name():
+    with pytest.raises(TypeError, match="conv1d: missing a required argument 'weight'"):
+        tl.conv1d(whole(1, 1, 3))
+    with pytest.raises(DtypeError, match="conv1d: x is a masked array"):
+        tl.conv1d(np.ma.array(whole(1, 1, 3)), whole(1, 1, 2))
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
@@ -155,6 +166,19 @@ def test_a_batch_norm_keeps_what_it_is_told_to():
     assert_allclose(moved[0], 0.9 * layer.mean.value + 0.1 * x.mean((0, 2)))
 
 
+def test_a_batch_norm_of_float16_does_not_overflow():
+    x = np.random.default_rng(0).normal(0, 300, (64, 2, 8)).astype(np.float16)
+    layer = tl.BatchNorm(2, dtype=np.float16)
+    y, (mean, variance) = layer.on_batch(tl.constant(x))
+    assert y.dtype == mean.dtype == variance.dtype == np.float16
+    assert_allclose(y.value.astype(float).std((0, 2)), 1, rtol=1e-3)
+    assert_allclose(variance.value, 0.9 + 0.1 * x.astype(float).var((0, 2), ddof=1), rtol=1e-3)
+
+
+def test_a_group_norm_of_no_examples_has_none():
+    assert tl.GroupNorm(2, 4)(tl.constant(np.ones((0, 4, 5)))).shape == (0, 4, 5)
+
+
 def test_norms_of_channels_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="4 channels cannot be divided into 3 groups"):
         tl.GroupNorm(3, 4)
@@ -163,6 +187,11 @@ def test_norms_of_channels_refuse_what_does_not_fit():
             layer(tl.constant(np.ones((2, 3, 5))))
     with pytest.raises(ShapeError, match="a variance takes two"):
         tl.BatchNorm(4).on_batch(tl.constant(np.ones((1, 4))))
+    layer = tl.BatchNorm(4)
+    for statistics in ((np.ones(4), np.ones(3)), np.ones((3, 4))):
+        with pytest.raises(ShapeError, match=r"a mean and a variance have shape \(4,\) each"):
+            layer.remember(statistics)
+    assert_array_equal(layer.mean.value, np.zeros(4), "neither is kept")
 
 
 @pytest.mark.peers

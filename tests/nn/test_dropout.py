@@ -27,6 +27,14 @@ def test_the_seed_the_stream_and_the_shape_decide():
             assert 0.4 < np.mean((one == 0) == (other == 0)) < 0.6, "masks are independent"
 
 
+@pytest.mark.parametrize("seed", [np.uint64(2**63 + 5), -1, np.int8(-1)])
+def test_any_whole_number_is_a_seed(seed):
+    compiled = tl.compile(lambda x, seed: tl.dropout(x, 0.5, seed), check=True)
+    assert_array_equal(compiled(X, seed), tl.dropout(X, 0.5, seed))
+    with pytest.raises(TypeError, match=r"dropout: stream is the float .*: pass a whole number"):
+        tl.dropout(X, 0.5, seed, stream=1.5)
+
+
 def test_each_step_has_another_mask_in_one_program():
     compiled = tl.compile(lambda x, seed: tl.dropout(tl.tanh(x), 0.5, seed), check=True)
     for seed in range(3):
@@ -74,6 +82,7 @@ def test_the_dtype_stays(dtype):
         ((0.5, tl.constant(0.5)), DtypeError, "a seed is a whole number"),
         ((0.5, np.arange(2)), ShapeError, r"one whole number, not an array of shape \(2,\)"),
         ((0.5, 3, 0.5), TypeError, "float"),
+        ((0.5, 3, 2**70), ValueError, "a stream is a whole number"),
     ],
 )
 def test_what_means_nothing_is_refused(arguments, error, message):

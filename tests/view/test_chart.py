@@ -360,3 +360,51 @@ def test_series_stand_out_from_the_paper(theme):
     for i, color in enumerate(colors):
         low, high = sorted(linear(c) @ LUMINANCE + 0.05 for c in (color, paper))
         assert high / low >= (3 if i < 4 else 2), color
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "chart",
+    [
+        lambda: Chart().bars([1, np.nan], [np.inf, 3]),
+        lambda: Chart(log="x").bars([1, 10, 100], [1, 2, 3]),
+        lambda: Chart().bars(np.array([0, 6e4], np.float16), np.array([0, 6e4], np.float16)),
+        lambda: Chart().line([0, 1, 2], [1e308, -1e308, 0]),
+        lambda: Chart(log="y").line([0, 1], [5e-324, 1.7e308]),
+        lambda: Chart().line([0, 1], [0, 5e-324]),
+        lambda: Chart(xticks=[0, np.nan, 1e300]).line([0, 1], [0, 1]),
+        lambda: Chart(xlim=(0, 1), xticks={0: 5, 9: "far"}).line([0, 9], [0, 1]),
+        lambda: Chart().contours([], [], np.zeros((0, 0))),
+        lambda: Chart().contours([0, 1], [0, 1], [[0, 1], [1, 2]], np.int64(3)),
+    ],
+)
+def test_numbers_at_the_edge_leave_a_picture_of_the_usual_size(chart):
+    svg = ElementTree.fromstring(str(chart().svg()))
+    assert 400 < float(svg.get("width")) < 600
+    assert str(chart())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_cell_that_is_no_number_has_no_class():
+    cells = [p for p in ElementTree.fromstring(str(Chart().image([[1.0, np.nan]], colors="class").svg())).iter()
+             if "image" in p.get("class", "")]  # fmt: skip
+    assert [path.get("d") for path in cells] == ["M0 0h1v1h-1z"]
+
+
+@pytest.mark.parametrize("limits", [(1, 1), (np.nan, 1), (0, np.inf)])
+def test_limits_without_an_axis_between_are_refused(limits):
+    with pytest.raises(ValueError, match="an axis runs from one number to another"):
+        Chart(xlim=limits).line([0, 1], [0, 1]).svg()
+    with pytest.raises(ValueError, match="from one positive number to another, not from -0"):
+        Chart(log="x").image([[1, 2]]).svg()
+
+
+def test_shares_that_differ_have_texts_that_differ():
+    assert tick_texts([0.9999, 0.99995], percent=True) == ["99.99%", "99.995%"]
+    assert tick_texts([0.07, 10], percent=True) == ["7%", "1000%"]
+
+
+@pytest.mark.parametrize("at", [{}, {"x": 1, "y": 2}, {"x": [1, 2]}])
+def test_a_rule_stands_at_one_number(at):
+    with pytest.raises(TypeError, match="at one x or at one y"):
+        Chart().rule(**at)

@@ -32,8 +32,8 @@ def sample(
         raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
     if not heat:
         return int(scores.argmax())
-    with np.errstate(over="ignore"):  # of a temperature near 0: all but the highest are far below
-        likely = np.exp((scores - scores.max()) / heat)
+    with np.errstate(over="ignore", invalid="ignore"):  # near temperature 0, and of infinite scores: the highest count
+        likely = np.exp(np.where(scores == scores.max(), 0.0, scores - scores.max()) / heat)
     if top_k is not None or top_p is not None:
         order = np.argsort(-likely, kind="stable")
         before = np.cumsum(likely[order]) - likely[order]  # how probable all earlier ones are together

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.arguments import explained
 from ..boundary.lines import remembered
 from ..core import ops
 from ..core.node import Operand, Shape
@@ -22,6 +23,7 @@ Sizes = int | tuple[int, ...]
 SPACE = {1: "length", 2: "height, width"}
 
 
+@explained
 @remembered
 def conv1d(
     x: Operand, weight: Operand, bias: Operand = None, stride: Sizes = 1, padding: Sizes = 0, dilation: Sizes = 1,
@@ -35,6 +37,7 @@ def conv1d(
     return _convolution(1, x, weight, bias, stride, padding, dilation, groups)
 
 
+@explained
 @remembered
 def conv2d(
     x: Operand, weight: Operand, bias: Operand = None, stride: Sizes = 1, padding: Sizes = 0, dilation: Sizes = 1,
@@ -48,6 +51,7 @@ def conv2d(
     return _convolution(2, x, weight, bias, stride, padding, dilation, groups)
 
 
+@explained
 @remembered
 def max_pool(x: Operand, size: Sizes, stride: Sizes | None = None, padding: Sizes = 0) -> Any:
     """The largest number of each window; the gradient goes to the first of the largest. A NaN is larger than all.
@@ -57,7 +61,10 @@ def max_pool(x: Operand, size: Sizes, stride: Sizes | None = None, padding: Size
     """
     y, *others = _windows(x, size, stride, padding, -np.inf)
     for other in others:
-        y = ops.where(ops.greater(other, y) + 0 * ops.sign(other), other, y)  # 0 * NaN is NaN, which is not false
+        larger = ops.greater(other, y)
+        if np.dtype(y.dtype).kind == "f":
+            larger = larger + 0 * ops.sign(other)  # 0 * NaN is NaN, which is not false
+        y = ops.where(larger, other, y)
     return y
 
 
@@ -75,6 +82,8 @@ def _convolution(
     axes: int, x: Any, weight: Any, bias: Any, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
 ) -> Any:
     _check(axes, x, weight, bias, groups)
+    if getattr(x, "dtype", None) == np.float16 and hasattr(weight, "dtype"):  # beside wider kernels the result is wide
+        x = ops.cast(x, dtype=np.result_type(x.dtype, weight.dtype))
     y = _product(x, weight, stride, _each(padding, axes, "padding", 0), dilation, groups)
     return y if bias is None else y + reshape(bias, (-1, *[1] * axes))
 
@@ -156,6 +165,7 @@ def _check(axes: int, x: Any, weight: Any, bias: Any, groups: int) -> None:
         form = f"an x of (batch, channels, {names}) and a weight of (outputs, channels / groups, {names})"
         raise ShapeError(f"conv{axes}d takes {form}, not {shape} and {kernel}")
     (groups,) = _each(groups, 1, "groups", 1)
+    _each(kernel[2:], axes, "the size of the kernel", 1)
     channels, outputs = shape[1], kernel[0]
     if channels != groups * kernel[1] or outputs % groups:
         parts = f"in {groups} groups " if groups > 1 else ""

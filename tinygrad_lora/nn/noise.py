@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..boundary.arguments import explained
 from ..boundary.arrays import real_array
 from ..boundary.lines import remembered
 from ..core import ops
@@ -25,7 +26,7 @@ class RandomUniform(Op):
 
     prelude = """\
 def uniform_numbers(seed, stream, shape):
-    key = np.array([seed, stream], np.int64).astype(np.uint64)
+    key = np.array([int(number) % 2**64 for number in (seed, stream)], np.uint64)
     return np.random.Generator(np.random.Philox(key=key)).random(shape)
 
 """
@@ -48,6 +49,7 @@ def uniform_numbers(seed, stream, shape):
 random_uniform = RandomUniform()
 
 
+@explained
 @remembered
 def dropout(x: Operand, rate: float, seed: Operand = None, stream: int = 0) -> Any:
     r"""$y = \frac{x\,m}{1 - \text{rate}}$ where m is 1 with probability 1 - rate, else 0: the mean of y is x.
@@ -55,7 +57,8 @@ def dropout(x: Operand, rate: float, seed: Operand = None, stream: int = 0) -> A
     The mask depends on `seed`, `stream` and the shape of x alone. Without a seed nothing is dropped, as when a model is
     evaluated. `seed` is a whole number or a node of one. As an argument of a compiled step, such as np.array(step), it
     gives each step another mask. Give each dropout of a model a `stream` of its own, a whole number.
-    Raises ValueError for a rate that is not from 0 to below 1, DtypeError for a seed that is no whole number.
+    Raises ValueError for a rate that is not from 0 to below 1 or a stream out of range, DtypeError for a seed that is
+    no whole number.
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
     """
     rate = check_number(rate, "rate", 0, 1)
@@ -63,5 +66,7 @@ def dropout(x: Operand, rate: float, seed: Operand = None, stream: int = 0) -> A
         return x
     seed = seed if isinstance(seed, ComputationNode) else real_array(seed, "seed")
     random_uniform.infer((seed,), {"stream": 0, "shape": ()})  # which says what is wrong with a seed
+    if not 0 <= index(stream) < 2**63:
+        raise ValueError(f"a stream is a whole number from 0 on and below 2**63, not {stream}")
     uniform = random_uniform(seed, stream=index(stream), shape=np.shape(x))
     return ops.where(ops.greater(uniform, rate), ops.scale(x, factor=1 / (1 - rate)), 0.0)

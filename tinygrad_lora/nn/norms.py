@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..boundary.lines import remembered
 from ..core.node import ComputationNode, parameter
-from ..core.ops import sqrt
+from ..core.ops import cast, sqrt
 from ..errors import ShapeError
 from ..library import in_float32, layer_norm, mean, reshape
 from .checks import check_number, check_size
@@ -70,7 +71,8 @@ class GroupNorm(Layer):
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         per_channel = check_channels(x, self.weight.size)
-        y = reshape(layer_norm(reshape(x, (x.shape[0], self.groups, -1)), eps=self.eps), x.shape)
+        groups = (x.shape[0], self.groups, self.weight.size // self.groups * prod(x.shape[2:]))
+        y = reshape(layer_norm(reshape(x, groups), eps=self.eps), x.shape)
         return y * reshape(self.weight, per_channel) + reshape(self.bias, per_channel)
 
 
@@ -102,22 +104,25 @@ class BatchNorm(Layer):
         axes, count = (0, *range(2, len(x.shape))), x.size // self.weight.size
         if count < 2:
             raise ShapeError(f"a batch of shape {x.shape} has {count} number in a channel: a variance takes two")
-        mu = mean(x, axes, True)
-        variance = mean((x - mu) ** 2, axes, True)
+        wide = cast(x, dtype=np.float32) if x.dtype == np.float16 else x  # squares overflow soon
+        mu = mean(wide, axes, True)
+        variance = mean((wide - mu) ** 2, axes, True)
         moved = [
-            old + self.momentum * (reshape(new, old.shape) - old)
+            cast(old + self.momentum * (reshape(new, old.shape) - old), dtype=old.dtype)
             for old, new in ((self.mean, mu), (self.variance, variance * (count / (count - 1))))
         ]
         return self._normalized(x, mu, variance), (moved[0], moved[1])
 
     def remember(self, statistics: Any) -> None:
-        """Keep a (mean, variance) that `on_batch` gave, as nodes or arrays."""
-        for kept, new in zip((self.mean, self.variance), statistics, strict=True):
-            kept.value = new.value if isinstance(new, ComputationNode) else new
+        """Keep a (mean, variance) that `on_batch` gave, as nodes or arrays. Raises ShapeError for other shapes."""
+        news = [new.value if isinstance(new, ComputationNode) else new for new in statistics]
+        if (shapes := [np.shape(new) for new in news]) != [self.mean.shape] * 2:
+            raise ShapeError(f"a mean and a variance have shape {self.mean.shape} each, not {shapes}")
+        self.mean.value, self.variance.value = news
 
     def _normalized(self, x: ComputationNode, mu: ComputationNode, variance: ComputationNode) -> ComputationNode:
         weight, bias = (reshape(p, (p.size, *[1] * (len(x.shape) - 2))) for p in (self.weight, self.bias))
-        return (x - mu) / sqrt(variance + self.eps) * weight + bias
+        return _standard(x, mu, variance, self.eps) * weight + bias
 
 
 def check_channels(x: ComputationNode, channels: int) -> tuple[int, ...]:
@@ -125,6 +130,12 @@ def check_channels(x: ComputationNode, channels: int) -> tuple[int, ...]:
     if len(x.shape) < 2 or x.shape[1] != channels:
         raise ShapeError(f"a layer for {channels} channels takes (batch, {channels}, ...), not {x.shape}")
     return (channels, *[1] * (len(x.shape) - 2))
+
+
+@in_float32
+def _standard(x: Any, mu: Any, variance: Any, eps: float) -> Any:
+    """x with this mean and variance taken out."""
+    return (x - mu) / sqrt(variance + eps)
 
 
 @remembered

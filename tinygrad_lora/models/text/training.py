@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from ...nn.checks import check_size
 from .bpe import BytePairEncoding, visible_bytes, words
 
 Pair = tuple[str, str]
@@ -23,7 +24,7 @@ def train_byte_pairs(texts: str | Iterable[str], size: int, special: Sequence[st
     """
     texts = [texts] if isinstance(texts, str) else texts
     least = 256 + len(special)
-    if size < least:
+    if check_size(size, "size") < least:
         raise ValueError(f"a vocabulary of {size} has no room: 256 bytes and {len(special)} special tokens come first")
     if len(set(special)) < len(special) or not all(special):
         raise ValueError(f"special tokens need names of their own, not {list(special)}")

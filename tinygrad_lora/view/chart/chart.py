@@ -121,12 +121,14 @@ class Chart(Panels):
         """A bar from 0 to each height. As many numbers of x as heights are their middles, one more their edges."""
         xs, heights = _numbers(x, "x"), _numbers(height, "height")
         if len(xs) == len(heights) + 1:
-            return self.boxes(xs[:-1], xs[1:], 0 * heights, heights, label, series=series)
+            return self.boxes(xs[:-1], xs[1:], np.zeros(len(heights), int), heights, label, series=series)
         xs, heights = _alike(x=xs, height=heights)
-        half = 0.4 * (float(np.diff(np.unique(xs)).min()) if len(np.unique(xs)) > 1 else 1.0)
-        if len(xs):
-            self._frame("x", xs.min() - 1.5 * half, xs.max() + 1.5 * half, whole=xs.dtype.kind in "iu")
-        return self.boxes(xs - half, xs + half, 0 * heights, heights, label, series=series)
+        whole, xs = xs.dtype.kind in "iu", xs.astype(np.float64)
+        places = np.unique(xs[np.isfinite(xs)])
+        half = 0.4 * (float(np.diff(places).min()) if len(places) > 1 else 1.0)
+        if len(places) and not self.axes["x"].log:
+            self._frame("x", places[0] - 1.5 * half, places[-1] + 1.5 * half, whole=whole)
+        return self.boxes(xs - half, xs + half, np.zeros(len(heights), int), heights, label, series=series)
 
     def boxes(
         self, left: ArrayLike, right: ArrayLike, bottom: ArrayLike, top: ArrayLike, label: str = "", *,
@@ -170,11 +172,16 @@ class Chart(Panels):
         if heights.shape != (len(ys), len(xs)) or not np.isfinite(heights).all():
             problem = f"z has shape {heights.shape}, for {len(ys)} numbers of y and {len(xs)} of x"
             raise ShapeError(f"{problem}: it must be {(len(ys), len(xs))}, of finite numbers")
-        even = np.linspace(heights.min(), heights.max(), levels + 2)[1:-1] if isinstance(levels, int) else levels
+        low, high = (float(heights.min()), float(heights.max())) if heights.size else (0.0, 0.0)
+        even: Any = levels
+        if isinstance(levels, int | np.integer):
+            even = np.linspace(low, high, max(int(levels), 0) + 2)[1:-1]
         return self._add(m.Contours(xs=(xs,), ys=(ys,), lines=[contour(xs, ys, heights, float(at)) for at in even]))
 
     def rule(self, *, x: float | None = None, y: float | None = None, label: str = "", series: Series = None) -> Self:
         """A line across the chart, at one x or one y. Without a label or a series it is thin and gray."""
+        if np.shape([at for at in (x, y) if at is not None]) != (1,):
+            raise TypeError("a rule stands at one x or at one y: rule(x=3) or rule(y=0.5)")
         xs, ys = (() if at is None else (_numbers(at, "a rule"),) for at in (x, y))
         series = self._next(series) if label or series is not None else -1
         return self._add(m.RuleLine(xs=xs, ys=ys, label=label, series=series))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil, floor, log10
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ MANTISSAS: tuple[Iterable[float], ...] = (
     (1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), *([n / 10 for n in range(10, 100, step)] for step in (2, 1)),
 )  # fmt: skip
 FAR = 1e5  # pixels, for numbers that are far away
+LEAST, MOST = 1e-300, 1e307  # of what an axis spans: beyond, differences and their shares are 0 or infinite
 PAD = 0.04  # of the axis: how far the outermost numbers are from its ends
 
 
@@ -56,30 +57,41 @@ class AxisScale:
 def scale(axis: ChartAxis, data: Sequence[Array], length: float, most: int, tight: bool = False) -> AxisScale:
     """The scale that shows the data, with at most so many ticks; at whole numbers if all the data are integers.
 
-    Raises ValueError for a log axis without positive numbers.
+    Raises ValueError for a log axis without positive numbers, and for limits that leave no axis.
     """
     numbers = np.concatenate([np.ravel(array).astype(np.float64) for array in data]) if data else np.zeros(0)
     shown = numbers[np.isfinite(numbers) & ((numbers > 0) | (not axis.log))]
     if axis.log and numbers.size and not shown.size:
         raise ValueError(f"a log scale shows positive numbers only; none of these {numbers.size:,} is positive")
+    shown = np.clip(shown, LEAST if axis.log else -MOST, MOST)
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.1, 1.0)
     if not tight and low < high and axis.log:
         logs = np.log([low, high])
         low, high = np.exp(np.clip(logs + PAD * np.ptp(logs) * np.array([-1, 1]), -700, 700)).tolist()
     elif not tight:
         low, high = low - PAD * (high - low), high + PAD * (high - low)
-    if low == high:
-        low, high = (low / 2, high * 2) if axis.log else (low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2)
+    if high - low < LEAST:
+        half = max(abs(low), abs(high)) / 2 if max(abs(low), abs(high)) > LEAST else 0.5
+        low, high = (low / 2, high * 2) if axis.log else (low - half, high + half)
     low, high = (
         float(limit if given is None else given) for given, limit in zip(axis.limits, (low, high), strict=True)
     )
+    if not np.isfinite([low, high]).all() or low == high or (axis.log and min(low, high) <= 0):
+        raise ValueError(f"an axis runs from one {'positive ' * axis.log}number to another, not from {low} to {high}")
     if isinstance(axis.ticks, Mapping):
-        return AxisScale(low, high, axis.log, length, [(float(tick), text) for tick, text in axis.ticks.items()])
+        return _with_ticks(low, high, axis.log, length, [(float(tick), str(axis.ticks[tick])) for tick in axis.ticks])
     whole = axis.whole or all(array.dtype.kind in "iub" for array in data)
     ends = min(low, high), max(low, high)
     automatic = log_ticks(*ends) if axis.log else linear_ticks(*ends, most, whole)
     ticks = [float(tick) for tick in (automatic if axis.ticks is None else axis.ticks)]
-    return AxisScale(low, high, axis.log, length, [*zip(ticks, tick_texts(ticks, axis.log, axis.percent), strict=True)])
+    texts = tick_texts(ticks, axis.log, axis.percent)
+    return _with_ticks(low, high, axis.log, length, [*zip(ticks, texts, strict=True)])
+
+
+def _with_ticks(low: float, high: float, log: bool, length: float, ticks: list[tuple[float, str]]) -> AxisScale:
+    """The scale with those of the ticks that are on it."""
+    place = AxisScale(low, high, log, length, [])
+    return replace(place, ticks=[tick for tick in ticks if -1 <= place(tick[0]) <= length + 1])
 
 
 def linear_ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:
@@ -114,7 +126,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 def tick_texts(ticks: Sequence[float], log: bool = False, percent: bool = False) -> list[str]:
     """The texts of ticks: plain numbers with as many decimals each, 1e-6 where they are long, shares as 2.5%."""
     if percent:
-        return [f"{100 * tick:.3g}%" for tick in ticks]
+        return [f"{100 * tick:.12g}%" for tick in ticks]
     texts = [f"{tick:.15g}" for tick in ticks]
     if log or any("e" in text for text in texts):
         return [f"{tick:,g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e") for tick in ticks]

@@ -70,10 +70,10 @@ def _ends(*arrays: Array) -> str:
     return " to ".join(ends)
 
 
+@np.errstate(all="ignore")
 def _forms(curves: Sequence[Array], log: bool) -> list[str]:
     """The heights of each curve as characters, all on one scale."""
-    with np.errstate(all="ignore"):
-        heights = [np.log(y) if log else y.astype(np.float64) for y in curves]
+    heights = [np.log(y) if log else y.astype(np.float64) for y in curves]
     finite = np.concatenate([y[np.isfinite(y)] for y in heights]) if heights else np.zeros(0)
     low, spread = (finite.min(), np.ptp(finite) or 1.0) if finite.size else (0.0, 1.0)
     forms = []

@@ -88,8 +88,8 @@ def _axes(panel: Panel, width: float, height: float) -> Iterator[Markup]:
     """Lines at the ticks, the two axes, and their texts."""
     axes = panel.chart.axes
     framed = any(isinstance(mark, m.Image) for mark in panel.chart.marks)
-    at_x = [(x, text) for tick, text in panel.x.ticks if -1 <= (x := float(panel.x(tick))) <= width + 1]
-    at_y = [(height - y, text) for tick, text in panel.y.ticks if -1 <= (y := float(panel.y(tick))) <= height + 1]
+    at_x = [(float(panel.x(tick)), text) for tick, text in panel.x.ticks]
+    at_y = [(height - float(panel.y(tick)), text) for tick, text in panel.y.ticks]
     lines = [f"M0 {number(y)}h{number(width)}" for y, _ in at_y if axes["y"].grid and not framed]
     lines += [f"M{number(x)} 0v{number(height)}" for x, _ in at_x if axes["x"].grid and not framed]
     if lines:
@@ -200,7 +200,8 @@ def _blocks(cells: Array) -> Array:
 def _cells(cells: Array, mark: m.Image) -> Iterator[Markup]:
     """The cells of an image, a path for each color; equal neighbors in a row are one rectangle."""
     if mark.colors == "class":
-        keys = cells.astype(np.int64) % SERIES * STEPS + round(TINT * STEPS)
+        fine = np.isfinite(cells)
+        keys = (np.where(fine, cells, 0).astype(np.int64) % SERIES * STEPS + round(TINT * STEPS)) * fine
     else:
         strength = np.nan_to_num(np.clip(np.rint(np.abs(cells) / mark.limit * (STEPS - 1)), 0, STEPS - 1))
         series = np.where(cells > 0, 1, 0) if mark.colors == "signed" else 7 if mark.colors == "ink" else 0
