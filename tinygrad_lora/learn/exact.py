@@ -68,7 +68,7 @@ def _plain(value: Any, name: str, needed: str) -> Array:
     if kind in NUMBERS:
         return _asarray(value)
     if kind in (list, tuple):
-        parts = [_plain(v, name, needed) if type(v) is not np.ndarray else v for v in value]
+        parts = [v if type(v) is np.ndarray else _plain(v, f"{name}, in a {kind.__name__},", needed) for v in value]
         if len({p.shape for p in parts}) > 1:
             raise refuse("wrong-type", f"{name} is a list of rows of different lengths")
         return _array(parts)

@@ -135,13 +135,13 @@ def judge(named_parameters, description, layer, code):
     require(not stray, "not-a-parameter", f"{yours}: {stranger}")
     doubled = len(answer) > len({id(node) for node in answer.values()})
     require(not doubled, "counted-twice", f"{yours}: one parameter has two names, and would be updated twice")
-    for key, what in (
-        (lambda p: p.shape, "of the same shape"),
-        (lambda p: (p.shape, p.value.tobytes()), "with the same numbers"),
-    ):
+    for key in (lambda p: p.shape, lambda p: (p.shape, p.value.tobytes())):
         firsts = {key(p): (name, p) for name, p in reversed(expected.items())}
         merged = len(firsts) < len(expected) and dict(reversed(firsts.values())) == answer
-        sentence = f"{yours}: two parameters {what} are two; only the same node is the same parameter"
+        sentence = (
+            f"{yours}: two parameters of the same shape, even with the same numbers, are two; only the same node is "
+        )
+        sentence += "the same parameter"
         require(not merged, "same-shapes", sentence)
     lost = [name for name, p in expected.items() if not any(node is p for node in answer.values())]
     frozen = [name for name in lost if expected[name].requires_gradient]

@@ -139,7 +139,7 @@ def _sentence(answer: Values, expected: Values, start: Values, case: Case, seed:
     history = ", then ".join(number(float(step[i][place])) for step in gradients[: t + 1])
     yours, right = apart(float(answer[t][i][place]), float(expected[t][i][place]))
     who = case.names[i] + (f"[{', '.join(map(str, place))}]" if place else "")
-    yours += ", which comes of 0 / 0, or of a root of less than 0" if yours == "nan" else ""
+    yours += ", as 0 / 0, inf / inf and a root of less than 0 are" if yours == "nan" else ""
     return (
         f"in step {t + 1}, with lr = {number(case.rates[t])}, {who} goes from {number(float(before))} to {yours}; it "
         f"should go to {right} (its gradient is {history})"

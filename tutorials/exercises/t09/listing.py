@@ -116,7 +116,11 @@ def judge(listing, f, names, rng):
         sentence = f"{written(row)}: {operation} has {counted(arities[operation], 'operand')}{both}"
         require(len(operands) == arities[operation], "operand-lost", sentence, show=small)
         unknown = [o for o in operands if o not in values]
-        order = f"{written(row)}: {', '.join(unknown)} {are(unknown)} not defined yet; define first, then use"
+        later = {row[0] for row in rows}
+        order = f"{written(row)}: {', '.join(unknown)} {are(unknown)} not defined yet; "
+        order += (
+            "define first, then use" if later.issuperset(unknown) else "an operand is the name of an input or of a line"
+        )
         require(not unknown, "undefined", order, show=small)
         lost = f"{written(row)}: this operation needs its parameters: {', '.join(params[operation])}"
         require(sorted(fixed) == params[operation], "params-lost", lost, show=small)
