@@ -101,7 +101,7 @@ class StandIn:
             if not any(i.stored().array.ndim for i in indices) and self.stored().array.ndim > len(indices):
                 raise TypeError("indices that are numbers alone give a view, and nobody knows of which elements")
             return self.run.call([self, *indices], again=True)
-        if self.buffer is None and not self.node.shape:
+        if self.buffer is None and type(key) is tuple and not key:
             return StandIn(self.run, self.node)  # a number
         array = self.stored().array
         part = self.view(*indexed(array, key))

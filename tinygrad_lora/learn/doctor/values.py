@@ -101,7 +101,7 @@ def _ratio(answer: Array, truth: Array) -> float | None:
     return float(answer[place] / truth[place]) if place is not None and truth[place] and answer[place] else None
 
 
-TWOS = (2.0, ": there is one factor of 2 too many"), (0.5, ": a factor of 2 is missing")
+TWOS = (2.0, ": is there one factor of 2 too many?"), (0.5, ": is a factor of 2 missing?")
 
 
 def _known_factors(case: GradientCase) -> Iterator[tuple[str, float]]:

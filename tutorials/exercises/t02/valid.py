@@ -86,7 +86,7 @@ def test_a_small_graph(is_valid):
     sentence = "your answer looks at the first node alone: a `return` inside the loop ends it in the first round"
     require(not first, "stops-too-soon", sentence)
     for order, code, why in examples():
-        judge(is_valid, order, code, why)
+        judge(is_valid, order, code, f"{why} (a is x * y, b is tanh(a), c is b - y)")
 
 
 @exercise.check(points=2)
