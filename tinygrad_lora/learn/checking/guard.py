@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, FunctionType, TracebackType
@@ -126,11 +127,11 @@ def _alarm(seconds: float, clock: str = "REAL", name: str = "SIGALRM") -> Iterat
 def _untimely(frame: FrameType | None) -> bool:
     """Whether nothing may be raised here: while the engine is put back together, and where Python would only print it.
 
-    That is in a finalizer, and in a hook of the garbage collector.
+    That is in a finalizer, in what a weak dictionary does when a key goes, and in a hook of the garbage collector.
     """
     hooks = {put_back.__code__, *(getattr(hook, "__code__", None) for hook in gc.callbacks)}
     while frame is not None:
-        if frame.f_code in hooks or frame.f_code.co_name == "__del__":
+        if frame.f_code in hooks or frame.f_code.co_name == "__del__" or frame.f_code.co_filename == weakref.__file__:
             return True
         frame = frame.f_back
     return False
