@@ -79,7 +79,7 @@ class Loop:
         self.start = Start.of(self, 0)
         self.filled = (LEFT,) if length % self.size else (None, LEFT)
         self.made = set[Node]()  # in this loop
-        self.row_sizes: dict[Node, int | None] = {}
+        self.row_sizes: dict[Node, tuple[int | None, int]] = {}  # bytes of a row, and how many axes
         # What a block reads as it was before the loop, and what it writes, by buffer: the bytes from where to where, by
         # how many a row moves on (0: each block has the same bytes), whether they are written, and of which node.
         self.touched: dict[Buffer, dict[tuple[int, int, int, bool], Node]] = {}
@@ -97,17 +97,19 @@ class Loop:
 
     def row_of(self, operand: Node, node: Node) -> int | None:
         """The bytes of a row of an operand, if a block of the node needs just these rows; None if it needs all."""
-        if operand not in self.row_sizes:
-            shape = operand.shape
-            cut = bool(shape) and shape[0] == self.length
-            self.row_sizes[operand] = prod(shape[1:]) * operand.dtype.itemsize if cut else None
-        row = self.row_sizes[operand]
+        row, axes = self.row_sizes.get(operand) or self._measured(operand)
         if row is not None and operand is not node:
             if node.op is ops.matmul:
                 return row if operand is node.parents[0] else None
-            if node.op.elementwise and operand.ndim != node.ndim:
+            if node.op.elementwise and axes != (self.row_sizes.get(node) or self._measured(node))[1]:
                 return None
         return row
+
+    def _measured(self, node: Node) -> tuple[int | None, int]:
+        shape = node.shape
+        cut = bool(shape) and shape[0] == self.length
+        self.row_sizes[node] = prod(shape[1:]) * node.dtype.itemsize if cut else None, len(shape)
+        return self.row_sizes[node]
 
     def touch(self, array: Any, node: Node, written: bool) -> None:
         """A block reads bytes of a node as they were before the loop, or writes them."""

@@ -186,11 +186,12 @@ class Rehearsal:
             list[int](),
             list[Node | None](),
         )  # the first byte of each line's code, and whose it is
+        before = -1
         for start, _, line in self.code.co_lines():
-            node = planned.nodes[line - body] if line is not None and line >= body else None
-            if not self.nodes or node is not self.nodes[-1]:
+            if line != before:
+                before = line
                 self.starts.append(start)
-                self.nodes.append(node)
+                self.nodes.append(planned.nodes[line - body] if line is not None and line >= body else None)
         self.node: Node | None = None  # whose lines run
         self.loop: Loop | None = None  # which runs
         self.scope = self._scope(function.__globals__, planned.source)
@@ -249,7 +250,8 @@ class Rehearsal:
 
     def _scope(self, scope: Mapping[str, Any], source: str) -> dict[str, Any]:
         """What the program finds under its names."""
-        offsets = dict(re.findall(r"^(\w+) = np\.ndarray\(.*, memory, (\d+)\)", source, re.MULTILINE))
+        head = source.rpartition("\ndef ")[0]
+        offsets = dict(re.findall(r"^(\w+) = np\.ndarray\(.*, memory, (\d+)\)", head, re.MULTILINE))
         nodes = {name: node for node, name in self.variables.items()}
         memory, all_of_it = Buffer("memory"), scope.get("memory")
         arrays: dict[int, StandIn] = {}
