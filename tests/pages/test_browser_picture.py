@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, offline_pages, screenshot
+from browser import NEEDS_A_BROWSER, offline_pages, screenshot
 
 import tinygrad_lora as tl
 from tinygrad_lora.models.bert import BertModel
@@ -15,12 +15,6 @@ pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
 VIEW = "() => document.querySelector('.stage > svg').getAttribute('viewBox').split(' ').map(Number)"
 BOXES = "() => [...document.querySelectorAll('.stage [data-box]')].map(b => b.dataset.box)"
 STATUS = "() => document.querySelector('.status').textContent"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

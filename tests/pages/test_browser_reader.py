@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, offline_pages
+from browser import NEEDS_A_BROWSER, offline_pages
 
 import tinygrad_lora as tl
 from tinygrad_lora.view import render
@@ -12,12 +12,6 @@ from tinygrad_lora.view import render
 pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
 # What a reader says of an element; nothing that can be used may be without one of these, or without a name.
 ROLES = {"button", "link", "slider", "searchbox", "combobox", "group", "image", "list", "option", "DisclosureTriangle"}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ Needs a Chromium and the Python package playwright, which drives it; without the
 
 import numpy as np
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, offline_pages, screenshot
+from browser import NEEDS_A_BROWSER, offline_pages, screenshot
 
 import tinygrad_lora as tl
 from tinygrad_lora.view.stepper.page import step_through
@@ -56,12 +56,6 @@ CONTRASTS = """root => {
     return [(a + 0.05) / (b + 0.05), e.textContent];
   });
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, screenshot
+from browser import NEEDS_A_BROWSER, screenshot
 from stubs import stub_values
 from wrong_answers import mutants_of
 
@@ -354,12 +354,6 @@ def test_no_page_shows_an_error_or_raw_latex(site):
         if "generated/tutorials" in path.as_posix() or path.parent == site:
             text = re.sub(r"<(pre|script|code|style)\b.*?</\1>|alttext=\"[^\"]*\"", "", text, flags=re.DOTALL)
             assert "$$" not in text and r"\frac" not in text, path.name
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.mark.slow

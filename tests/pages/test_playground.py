@@ -3,19 +3,13 @@
 import threading
 
 import pytest
-from browser import NEEDS_A_BROWSER, chromium, screenshot
+from browser import NEEDS_A_BROWSER, screenshot
 
 from tinygrad_lora.play.examples import EXAMPLES
 from tinygrad_lora.play.server import Playground
 
 pytestmark = [*NEEDS_A_BROWSER, pytest.mark.slow]
 WAIT = 60_000  # milliseconds
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
