@@ -1,7 +1,7 @@
-"""What holds for every test: the same examples for everyone, which tests are left out, and the `golden` fixture."""
+"""What holds for every test: the same examples for everyone, which tests are left out, and the shared fixtures."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,3 +84,12 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             pytest.fail("\n".join([f"{name} changed: {remedy}", *difference]), pytrace=False)
 
     return compare
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    """Chromium, started once for each file of pages."""
+    from browser import chromium  # needs Playwright, which only those tests may ask for
+
+    with chromium() as started:
+        yield started
