@@ -68,7 +68,7 @@ def letter_loss(scores: ComputationNode, letters: Any) -> ComputationNode:
 
 
 def trained_names(steps: int = 1000, *, seed: int = 0) -> NameModel:
-    """A model that has learned the names of `names()` that are to learn from, 32 in each step. It takes a second or two."""
+    """A model that has learned the names of the first part of `names()`, 32 a step. It takes a second or two."""
     model, rows = NameModel(seed=seed), encode(names()[0])
     step = compile_training_step(model, letter_loss, Adam(model.parameters(), lr=linear(0.01, 0.0, steps)))
     for _, (batch,) in zip(range(steps), batches(rows, size=32, seed=seed, epochs=steps), strict=False):
