@@ -272,8 +272,8 @@ name = "christopher"
 Panels([look(w, "." + name, f"head {i}", 220) for i, w in enumerate(who_looks([name])[0])], columns=2)
 
 # %% [markdown]
-# Nobody told the heads what to do. Read a few rows: what does the second `h` look at, in each head? Take another name,
-# such as your own, in small letters and with eleven at most.
+# Nobody told the heads what to do. Read a few rows: where do the vowels `o` and `e` look in head 1, and where the
+# consonants? Take another name, such as your own, in small letters and with eleven at most.
 #
 # Single names can deceive. So average over long names that it has never seen: how far back does each head look?
 
@@ -286,8 +286,8 @@ for head, w in enumerate(seen):
 chart
 
 # %% [markdown]
-# One head looks mostly at the letter just before. Another spreads its attention over the whole name. A picture shows
-# where a model looks. Why it does so, it does not show.
+# Some heads look close by, at the letter itself and the one before. Others spread their attention over the whole name.
+# A picture shows where a model looks. Why it does so, it does not show.
 #
 # ## What to take with you
 #

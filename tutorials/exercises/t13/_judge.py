@@ -68,7 +68,7 @@ def _explains(slip: Function, case: Case, outcome: Any, name: str, view: Functio
         return False
     if isinstance(outcome, ValueError) or isinstance(other, ValueError):
         return isinstance(outcome, ValueError) and isinstance(other, ValueError) and str(outcome) == str(other)
-    if outcome.shape != other.shape or not np.array_equal(np.isfinite(outcome), np.isfinite(other)):
+    if outcome.shape != other.shape or (np.isfinite(outcome) != np.isfinite(other)).any():
         return False
     there = np.isfinite(outcome)
     return same(np.where(there, outcome, 0.0), np.where(there, other, 0.0))
