@@ -127,7 +127,7 @@ PLANTED = {
     "a number and not an array": ("factor", "3 times", lambda g, y, x: 3 * g, lambda x: +x, [1.5], {}),
     "half, and no square": ("factor", "-0.5", lambda g, y, x: g / 2, np.negative, [X], {}),
     "g passed on where y falls": ("sign", "-1", lambda g, y, x: g, np.negative, [X], {}),
-    "the 2 of a square": ("factor", "is a factor of 2 missing", lambda g, y, x: g * x, np.square, [X], {}),
+    "the 2 of a square": ("factor", "is a 2 missing", lambda g, y, x: g * x, np.square, [X], {}),
     "ReLU without a mask": ("missing-mask", "x is negative", lambda g, y, x: g, relu, [X], {}),
     "scaled ReLU": ("missing-mask", "x is negative", lambda g, y, x: 3 * g, lambda x: 3 * relu(x), [X], {}),
     "mask the wrong way": ("extra-mask", "x is negative", lambda g, y, x: g * 2 * x * (x > 0), np.square, [X], {}),
@@ -417,7 +417,8 @@ class OneNumber(Affine):
 
 
 LAYERS = {
-    NoGate: ("missing-factor", "the output misses the factor x"), OneNumber: ("wrong-shape", "the output has shape ()"),
+    NoGate: ("missing-factor", "the output is right when multiplied by the factor x"),
+    OneNumber: ("wrong-shape", "the output has shape ()"),
     OneColumn: ("wrong-shape", "the output has shape (4, 1); it must have (4, 3)"),
     NoScaling: ("factor", "1 / (alpha / r)"), WrongSign: ("sign", "the output"),
     NoParameters: ("missing-parameter", "lora_A"), OneMore: ("extra-parameter", "bias"),
