@@ -189,6 +189,14 @@ MISTAKES = {
 }  # fmt: skip
 
 
+def test_a_factor_that_divides_is_not_said_to_be_missing():
+    divided = diagnose(lambda g, y, a, b: (g / b, g * a), np.multiply, [2.0, -3.0], [0.5, 4.0], names=["a", "b"])
+    assert divided.code == "missing-factor" and "does one divide that should not?" in divided.sentence
+    undivided = diagnose(lambda g, y, a, b: (g / b, -g * y), np.divide, [2.0, -3.0], [0.5, 4.0], names=["a", "b"])
+    assert undivided.code == "extra-factor" and "divided by the factor b" in undivided.sentence
+    assert undivided.sentence.endswith("is one too many, or is a division missing?")
+
+
 @pytest.mark.parametrize("code", MISTAKES)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_mistake_has_one_name_for_all_functions(name, code):
@@ -533,6 +541,19 @@ STEPS = {
 def test_a_mistake_in_a_training_step_is_named(code):
     diagnosis = tl.learn.diagnose_step(STEPS[code])
     assert diagnosis is not None and diagnosis.code == code.strip(), diagnosis
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda p, lr, g: p.value - g, "the learning rate is missing"),
+        (lambda p, lr, g: p.value - lr * lr * g, "the learning rate, which counts twice"),
+        (lambda p, lr, g: p.value - lr * g * 5, "the batch size"),
+        (lambda p, lr, g: p.value - lr * g / 5, "1 / the batch size"),
+    ],
+)
+def test_a_factor_of_a_training_step_has_one_name(change, name):
+    assert tl.learn.diagnose_step(own_update(change)).sentence.endswith(name)
 
 
 @given(st.integers(0, 2**20))

@@ -24,6 +24,7 @@ from tinygrad_lora.learn.authoring import (
     example,
     have,
     kind_of,
+    number,
     require,
     same,
 )
@@ -169,18 +170,19 @@ def test_the_proof_finds_the_largest_difference(largest_difference, seed):
     shift[1, 2], shift[3, 0] = 0.5, -0.25
     everywhere = np.where(shift == 0, 0.125, shift)  # all outputs are off, the least by 0.125
     least = as_number(largest_difference(lambda x: 2 * x, lambda x: 2 * x + everywhere, x), "the number")
-    for sign in (1.0, -1.0):
-        yours = largest_difference(lambda x: 2 * x, lambda x, sign=sign: 2 * x + sign * shift, x)
-        answer = as_number(yours, "the number")
-        case = f"one output is off by {-0.5 * sign} and one by {0.25 * sign}"
-        sentence = f"{case}, so the answer is 0.5; yours is {answer:.4g}"
-        insist = partial(require, example=example(answer, 0.5, **{"x": x, "f(x)": 2 * x, "g(x)": 2 * x + sign * shift}))
-        near = [value for value in (0.25, -0.25, -0.5) if abs(answer - value) < 1e-9]
+    for size in (1.0, -1.0, 3.0):
+        yours = largest_difference(lambda x: 2 * x, lambda x, size=size: 2 * x + size * shift, x)
+        answer, right = as_number(yours, "the number"), 0.5 * abs(size)
+        case = f"one output is off by {number(-0.5 * size)} and one by {number(0.25 * size)}"
+        sentence = f"{case}, so the answer is {number(right)}; yours is {answer:.4g}"
+        shown = example(answer, right, **{"x": x, "f(x)": 2 * x, "g(x)": 2 * x + size * shift})
+        insist = partial(require, example=shown)
+        near = [value for value in (0.5, -0.5, -1.0) if abs(answer - value * right) < 1e-9]
         insist(not near, "no-absolute-value", f"{sentence}: take absolute values before the largest")
-        average = abs(answer - float(np.abs(shift).mean())) < 1e-9
+        average = abs(answer - float(np.abs(size * shift).mean())) < 1e-9
         insist(not average, "mean", f"{sentence}: that is the mean, which hides a single large one")
-        insist(abs(answer - 0.75) > 1e-9, "sum-for-largest", f"{sentence}: that is the sum; take the largest")
+        insist(abs(answer - 1.5 * right) > 1e-9, "sum-for-largest", f"{sentence}: that is the sum; take the largest")
         smallest = abs(answer) < 1e-9 and abs(least - 0.125) < 1e-9
         insist(not smallest, "smallest", f"{sentence}: that is the smallest; take the largest")
         insist(abs(answer) > 1e-9, "one-function", f"{sentence}: are both functions called?")
-        insist(abs(answer - 0.5) < 1e-9, "differs", sentence)
+        insist(abs(answer - right) < 1e-9, "differs", sentence)
