@@ -15,6 +15,7 @@ from tinygrad_lora.learn.diagnosis import Wrong, example, number, written
 from tinygrad_lora.learn.exercises.t01 import values as t01_values
 from tinygrad_lora.learn.exercises.t04 import diamond as t04_diamond
 from tinygrad_lora.learn.exercises.t09 import fusible as t09_fusible
+from tinygrad_lora.learn.exercises.t10 import reuse as t10_reuse
 from tinygrad_lora.learn.tutorials import tutorial
 
 
@@ -299,6 +300,21 @@ def test_a_text_is_no_number(id, name, key, words):
 def test_a_place_is_one_number():
     report = told("10-reuse", places=lambda program, outputs: {name: "lr" for name, _, _ in program})
     assert "the place of t0 is of type str; a number is needed" in report
+
+
+@pytest.mark.parametrize(
+    "op, outputs, words",
+    [
+        ("tanh", ["t2"], "t0 is read last in step 1, and step 1 makes t1, which may stand in its place"),
+        ("matmul", ["t2"], "t0 is read last in step 1, and step 2 makes t2, which may stand in its place"),
+        ("tanh", ["t0", "t1"], ""),
+    ],
+)
+def test_only_an_array_that_is_not_needed_any_more_gives_its_place(op, outputs, words):
+    program = [("t0", "tanh", ("x",)), ("t1", op, ("t0", "x")), ("t2", op, ("t1", "x"))]
+    assert t10_reuse.one_that_fits(program, outputs) == words
+    own = told("10-reuse", places=lambda program, outputs: {name: i for i, (name, _, _) in enumerate(program)})
+    assert "t0 is read last in step 1" in own
 
 
 def test_the_commonest_slip_with_indices_has_a_name():

@@ -256,6 +256,7 @@ REMEDIES = {  # each tells one of several remedies, and an exercise may ask for 
     "a node is not iterable": lambda x: list(x),
     "nodes are read-only": lambda x: x.__setitem__(0, 1.0),
     "a node has no .add": lambda x: x.add,
+    "a node is not searched with `in`, since nodes equal only themselves": lambda x: 1 in x,
     "index: only numbers and slices": lambda x: x["x"],
     "gradients() starts at a number, and this node has shape (2, 3)": lambda x: tl.gradients(x, x),
     "a parameter must hold floats, not int64": lambda x: tl.parameter(3),

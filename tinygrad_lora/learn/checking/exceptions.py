@@ -107,7 +107,7 @@ IN_LINES: tuple[tuple[str, str, str, str], ...] = (
 # What these say after ":" or ";" is one of several remedies, and which one an exercise asks for is not known here.
 REFUSALS = re.compile(
     r"(a node is not iterable|nodes are read-only|nodes have no &, \|, \^ and ~|a node has no \.add|"
-    r"index: only numbers and slices|a parameter must hold floats, not \w+|"
+    r"index: only numbers and slices|a parameter must hold floats, not \w+|a node is not searched with `in`[^:]*|"
     r"\w+\(\) starts at a number, and this node has shape [^:]*)[:;] .*|; [ab]\.mT is \([\d, ]*\)"
 )
 

@@ -105,6 +105,18 @@ def collision(program, outputs, place_of):
     return "wrong-numbers", "the numbers come out wrong"
 
 
+def one_that_fits(program, outputs):
+    """The first array that may stand where another one stood, where no two share a place: a sentence."""
+    last, made = ends(program, outputs), []
+    for i, (name, op, _) in enumerate(program):
+        for old in made:
+            if last[old] < i or (last[old] == i and op != "matmul"):
+                read = f"is read last in step {last[old]}" if old in program[last[old]][2] else "is read by nobody"
+                return f"{old} {read}, and step {i} makes {name}, which may stand in its place"
+        made.append(name)
+    return ""
+
+
 def judge(places, program, outputs):
     """The student's places. Raises, and says what is wrong, unless the outputs come out right in them."""
     place_of = checked_places(places, program, outputs)
@@ -131,7 +143,8 @@ def test_no_place_is_wasted(places, seed, budget):
         sentence = f"you use {counted(used, 'place')} where {fewest} would do, in {text_of(program)}"
         if used <= fewest:
             continue
-        require(used != len(program), "no-reuse", f"{sentence}: every array has one of its own", example=shown)
+        apart_all = f"{sentence}: here every array has one of its own; {one_that_fits(program, outputs)}"
+        require(used != len(program), "no-reuse", apart_all, example=shown)
         in_place = f"{sentence}: add, subtract and tanh may write over an operand"
         require(used != apart, "not-in-place", in_place, example=shown)
         require(False, "too-many-places", sentence, example=shown)

@@ -144,7 +144,7 @@ def test_unmerging_gives_the_old_bits_back(Adapted, seed, budget):
         layer.unmerge()
         back = weight(layer, W.shape, "after merge() and unmerge()")
         error, _place = largest_difference(back, W)
-        sentence, shown = f"after unmerge() W is off by {error:.1g}", example(back, W, A=A, B=B, s=s)
+        sentence, shown = f"after unmerge() W is off by {error:.3g}", example(back, W, A=A, B=B, s=s)
         still = same(back, W + s * (A @ B))
         require(not still, "not-unmerged", f"{sentence}: the adapter is still in it", example=shown)
         require(error < 1e-6, "not-unmerged", f"{sentence}: it is neither the old W nor the merged one", example=shown)
