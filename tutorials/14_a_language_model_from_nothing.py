@@ -307,7 +307,8 @@ plots.loss_curves(histories, smooth=10)
 
 # %% [markdown]
 # The lower loss belongs to the worse model: all its names are empty. When it writes, there is no future to peek at, and
-# it has never learned to guess. A loss that is far too good is a reason to look for a leak. Some leaks are better hidden than this one.
+# it has never learned to guess. A loss that is far too good is a reason to look for a leak. Some leaks are better hidden
+# than this one.
 
 # %% exercise="14-future"
 sees_nothing_ahead = reference("14-future")
@@ -349,7 +350,7 @@ sees_nothing_ahead = reference("14-future")
 # * `temperature-multiplied`, `probabilities-divided` in `14-draw`: try temperature 2 and 0.5 on two letters.
 # * `masked-after-softmax` in `14-future`: the weights are right, and the sum below them is not. Most find it last.
 #
-# From the zoo: `no_accumulate`. Each vector is used twice, by a norm and by the sum after it, and one share is lost. Let
-# them make 150 steps in the block, with `train_step`: the loss stays near 3.3, that of no idea.
+# From the zoo: `no_accumulate`. Each vector is used twice, by a norm and by the sum after it, and one share is lost.
+# Let them make 150 steps in the block, with `train_step`: the loss stays near 3.3, that of no idea.
 #
 # Ask at the end: the network has 4,192 numbers, and the table of pairs 729. Who could learn the names by heart?
