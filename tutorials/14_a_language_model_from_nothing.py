@@ -307,8 +307,8 @@ plots.loss_curves(histories, smooth=10)
 
 # %% [markdown]
 # The lower loss belongs to the worse model: all its names are empty. When it writes, there is no future to peek at, and
-# it has never learned to guess. A loss that is far too good is a reason to look for a leak. Some leaks are better hidden
-# than this one.
+# it has never learned to guess. A loss that is far too good is a reason to look for a leak. Some are better hidden than
+# this one.
 
 # %% exercise="14-future"
 sees_nothing_ahead = reference("14-future")
