@@ -74,7 +74,7 @@ class Checkpoint(Op):
         """The gradient: from the operands and that of the result to that of each operand, itself where none comes."""
         y, operands = self.region.outputs[0], self.region.inputs
         seed = ComputationNode(INPUT, (), {}, y.shape, y.dtype)
-        by_node = dict(pulling_back(y, seed, operands))
+        by_node = dict(pulling_back(y, seed, [x for x in operands if x.dtype.kind != "b"]))
         return Graph([*operands, seed], [by_node.get(x, x) for x in operands])
 
     def vjp(self, g: Value, y: Value, *inputs: Any) -> Gradients:
@@ -92,6 +92,11 @@ class Checkpoint(Op):
 
 
 recompute = Recompute()
+
+
+def operands_read(node: ComputationNode) -> Nodes:
+    """The operands whose numbers an operation needs: for the others it only waits."""
+    return node.parents[:1] if node.op is recompute else node.parents
 
 
 @explained

@@ -151,7 +151,7 @@ def _is_index(graph: Graph, node: ComputationNode) -> bool:
 def compile_training_step(
     model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *, input_gradient: bool = False,
     passes: Passes = DEFAULT, buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
-    check: bool | str | None = None,
+    check: bool | str | None = None, memory: int | None = None,
 ) -> TrainingStep:  # fmt: skip
     """One generated function for forward, loss, gradients and the optimizer's update; `step(x, target) -> float`.
 
@@ -166,4 +166,5 @@ def compile_training_step(
     return TrainingStep(
         model, loss, optimizer,
         input_gradient=input_gradient, passes=passes, buffers=buffers, engine=engine, without=without, check=check,
+        memory=memory,
     )  # fmt: skip

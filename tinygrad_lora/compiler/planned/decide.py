@@ -49,7 +49,7 @@ def lower(
     frozen = [leaf for leaf in frozen if leaf in graph.users]
     kept = packed(graph, frozen) if "pack_weights" in techniques else []
     order = needed(graph, graph.outputs, kept)
-    if any(node.op is recompute for node in order):
+    if "forget_soon" in techniques or any(node.op is recompute for node in order):
         order = soon_forgotten(order, graph.outputs)
     order = replacing_last(order, {graph.outputs[i] for i in into})
     units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
-from ...recomputation import recompute
+from ...recomputation import operands_read, recompute
 
 
 class Placement(NamedTuple):
@@ -66,7 +66,7 @@ def last_reads(order: Sequence[Node], places: Mapping[Node, Placement], outputs:
     last: dict[Node, int] = {}
     for i, node in enumerate(order):
         last.setdefault(node, i)
-        for parent in node.parents:
+        for parent in operands_read(node):
             last[places[parent].root] = i
         if places[node].root is not node:
             last[places[node].root] = i
