@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.core.graph import topological_order
-from tinygrad_lora.recomputation import Checkpoint, recompute
+from tinygrad_lora.recomputation import Checkpoint, later
 
 WIDTH, LAYERS = 16, 6
 
@@ -244,7 +244,7 @@ def test_sequential_refuses_a_layer_that_it_could_not_see():
 def test_the_second_time_is_marked_in_the_graph_of_the_gradient():
     ws = weights()
     graph = tl.trace(lambda x: tl.gradients(deep(ws, tl.checkpoint)(x), ws), points())
-    marks = [node for node in graph.nodes if node.op is recompute]
+    marks = [node for node in graph.nodes if node.op is later]
     assert marks and not any(isinstance(node.op, Checkpoint) for node in graph.nodes)
     assert sum(node.op is tl.ops.tanh for node in graph.nodes) == 2 * LAYERS
 

@@ -2,7 +2,7 @@ r"""Checkpoints: what a function computes on the way is forgotten, and computed 
 
 A gradient is a graph, so this is a second copy of the function's nodes in the graph of the gradient. Nothing may
 mistake the copy for the original, and it must run late: shortly before the backward pass reads it. Both follow from one
-operation, `recompute(x, after)`, which gives x, but not before `after` is there: the gradient that has come so far.
+operation, `later(x, after)`, which gives x, but not before `after` is there: the gradient that has come so far.
 
 Source: Chen et al. 2016, "Training deep nets with sublinear memory cost" (arXiv:1604.06174).
 """
@@ -28,7 +28,7 @@ from .core.trace import expanded
 Nodes = Sequence[ComputationNode]
 
 
-class Recompute(Op):
+class Later(Op):
     r"""$y = x$, so $\bar x = \bar y$; but there is no y before the other operands are there."""
 
     signature, numpy, view = "x, *after", "x", True
@@ -80,7 +80,7 @@ class Checkpoint(Op):
     def vjp(self, g: Value, y: Value, *inputs: Any) -> Gradients:
         operands = self.region.inputs
         if isinstance(g, ComputationNode):
-            starts = [x if _is_fixed(x) else recompute(x, g) for x in inputs]
+            starts = [x if _is_fixed(x) else later(x, g) for x in inputs]
             slopes = _on(self.slopes, [*starts, g])
             return [None if slope is x else slope for slope, x in zip(slopes, starts, strict=True)]
         leaves = [
@@ -91,12 +91,12 @@ class Checkpoint(Op):
         return [by_leaf.get(leaf) for leaf in leaves]
 
 
-recompute = Recompute()
+later = Later()
 
 
 def operands_read(node: ComputationNode) -> Nodes:
     """The operands whose numbers an operation needs: for the others it only waits."""
-    return node.parents[:1] if node.op is recompute else node.parents
+    return node.parents[:1] if node.op is later else node.parents
 
 
 @explained

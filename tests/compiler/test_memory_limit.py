@@ -15,7 +15,7 @@ from tinygrad_lora.compiler.planned.within import recomputing
 from tinygrad_lora.compiler.programs import CompiledProgram
 from tinygrad_lora.compiler.techniques import LOWERINGS
 from tinygrad_lora.errors import CompileError
-from tinygrad_lora.recomputation import recompute
+from tinygrad_lora.recomputation import later
 
 TECHNIQUES = frozenset(LOWERINGS) | {"forget_soon"}
 
@@ -57,7 +57,7 @@ def test_a_program_fits_the_memory_that_it_is_allowed(share, dtype):
 def test_a_program_that_fits_computes_nothing_again():
     compiled = tl.compile(network(), memory=10**9)
     compiled(points())
-    assert not any(node.op is recompute for node in compiled.graph.nodes)
+    assert not any(node.op is later for node in compiled.graph.nodes)
     assert "recompute" not in compiled.report
 
 

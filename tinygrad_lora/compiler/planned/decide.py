@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
-from ...recomputation import recompute
+from ...recomputation import later
 from ..patterns import packed
 from .calls import can_write
 from .order import Unit, needed, replacing_last, scheduled, soon_forgotten
@@ -49,7 +49,7 @@ def lower(
     frozen = [leaf for leaf in frozen if leaf in graph.users]
     kept = packed(graph, frozen) if "pack_weights" in techniques else []
     order = needed(graph, graph.outputs, kept)
-    if "forget_soon" in techniques or any(node.op is recompute for node in order):
+    if "forget_soon" in techniques or any(node.op is later for node in order):
         order = soon_forgotten(order, graph.outputs)
     order = replacing_last(order, {graph.outputs[i] for i in into})
     units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)

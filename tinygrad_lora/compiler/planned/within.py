@@ -17,7 +17,7 @@ from ...core.graph import Graph, rebuilt
 from ...core.node import ComputationNode as Node
 from ...core.node import tick
 from ...errors import CompileError
-from ...recomputation import operands_read, recompute
+from ...recomputation import later, operands_read
 from ..cost import graph_cost, price
 from ..pipeline import Snapshot
 from .decide import Lowered
@@ -161,7 +161,7 @@ class Moment:
             for each in sorted(chains.get(i, ()), key=self.number.__getitem__):
                 start = tick()
                 late = tuple([self._late(p, new, again, self.order[i - 1]) for p in each.parents])
-                again.setdefault(each, rebuilt(each, late) if each.op is not recompute else late[0])
+                again.setdefault(each, rebuilt(each, late) if each.op is not later else late[0])
                 give_origin(again[each], each.origin, start)
             start = tick()
             made = rebuilt(node, tuple([again.get(p, new.get(p, p)) for p in node.parents]))
@@ -179,5 +179,5 @@ class Moment:
             return again[node]
         if not node.parents and node.known:
             return node
-        late: Node = recompute(new.get(node, node), new.get(before, before))
+        late: Node = later(new.get(node, node), new.get(before, before))
         return late
