@@ -251,9 +251,7 @@ def test_a_negative_label_in_any_micro_batch_is_refused():
 
 def test_what_cannot_be_cut_into_micro_batches_is_refused():
     _, step, x, labels = deep_step(7)
-    with pytest.raises(
-        ShapeError, match=r"\(240, 8\) for \(240,\) cannot be cut into 7 micro-batches"
-    ):
+    with pytest.raises(ShapeError, match=r"\(240, 8\) for \(240,\) cannot be cut into 7 micro-batches"):
         step(x, labels)
     for wrong in (0, 2.0, True, "2"):
         with pytest.raises(CompileError, match="how many parts a batch is cut into, 1 or more"):
