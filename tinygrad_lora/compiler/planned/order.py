@@ -47,19 +47,15 @@ def soon_forgotten(order: Sequence[Node], outputs: Iterable[Node]) -> list[Node]
     depth: dict[Node, int] = {}
     for node in order:
         depth[node] = 1 + max([depth.get(p, 0) for p in node.parents])
-
-    def deepest_first(nodes: Iterable[Node]) -> list[Node]:
-        return sorted((node for node in nodes if node in depth), key=lambda node: -depth[node])
-
     seen, result = set[Node](), list[Node]()
-    stack: list[Any] = deepest_first(outputs)
+    stack: list[Any] = sorted((y for y in outputs if y in depth), key=lambda y: -depth[y])
     while stack:
         node = stack.pop()
         if node is None:  # as in `topological_order`
             result.append(stack.pop())
         elif node not in seen:
             seen.add(node)
-            stack += (node, None, *deepest_first(node.parents))
+            stack += (node, None, *sorted((p for p in node.parents if p in depth), key=lambda p: -depth[p]))
     return result
 
 

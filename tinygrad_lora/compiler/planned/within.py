@@ -19,6 +19,7 @@ from ...core.node import tick
 from ...errors import CompileError
 from ...recomputation import later, operands_read
 from ..cost import graph_cost, price
+from ..patterns import is_constant
 from ..pipeline import Snapshot
 from .decide import Lowered
 
@@ -56,7 +57,7 @@ def recomputing(graph: Graph, most: int, planned: Callable[[Graph], Lowered]) ->
         if lowered.plan.size <= most:
             break
         moment = Moment(lowered)
-        forgotten = moment.worth_forgetting(lowered.plan.size)
+        forgotten = moment.worth_forgetting()
         sizes = accumulate(map(moment.bytes.__getitem__, forgotten))
         enough = 1 + sum(size < lowered.plan.size - most for size in sizes)
         for n in dict.fromkeys((enough, enough // 2, 1, 2 * enough, len(forgotten))):  # they get in each other's way
@@ -92,10 +93,9 @@ class Moment:
 
     def largest(self) -> str:
         """The largest arrays that are in use, in words."""
-        lives = self.lowered.plan.lives.items()
-        alive = [node for node, (start, end) in lives if start <= self.at <= end]
-        alive = sorted(alive, key=self.bytes.__getitem__, reverse=True)[:3]
-        return ", ".join(f"{node.op} {node.shape} of {self.bytes[node]:,} bytes" for node in alive)
+        alive = [node for node, (start, end) in self.lowered.plan.lives.items() if start <= self.at <= end]
+        largest = sorted(alive, key=self.bytes.__getitem__, reverse=True)[:3]
+        return ", ".join(f"{node.op} {node.shape} of {self.bytes[node]:,} bytes" for node in largest)
 
     def waiting(self) -> list[Node]:
         """The arrays that are in use at this moment, and read later, but not now."""
@@ -107,22 +107,20 @@ class Moment:
             and node not in now and node not in parts
         ]  # fmt: skip
 
-    def worth_forgetting(self, least: int) -> list[Node]:
-        """Waiting arrays of at least so many bytes, the cheapest first; all that can be forgotten if they are fewer."""
+    def worth_forgetting(self) -> list[Node]:
+        """The waiting arrays that can be forgotten, those first that give back most bytes for their time."""
         forgotten: list[Node] = []
         heap = [(0.0, self.number[node], node) for node in self.waiting()]
         heapify(heap)
-        while heap and least > 0:
+        while heap:
             earlier, number, node = heappop(heap)
-            chain = self.chain(node, forgotten)
-            if chain is None:
+            if (chain := self.chain(node, forgotten)) is None:
                 continue
             rate = (1 + sum(map(price, chain))) / self.bytes[node]
             if rate > earlier:  # it got more expensive since: what it is computed from was forgotten
                 heappush(heap, (rate, number, node))
             else:
                 forgotten.append(node)
-                least -= self.bytes[node]
         return forgotten
 
     def chain(self, node: Node, forgotten: Collection[Node]) -> list[Node] | None:
@@ -135,7 +133,7 @@ class Moment:
             if each not in chain:
                 chain[each] = None
                 missing = [p for p in operands_read(each) if not self._is_there(p, first, node, forgotten)]
-                timeless = not each.op.view and all(not p.parents and p.known for p in each.parents)
+                timeless = not each.op.view and all(map(is_constant, each.parents))
                 if timeless or len(chain) > LONGEST:
                     return None
                 stack += missing
@@ -144,40 +142,32 @@ class Moment:
     def _is_there(self, node: Node, at: int, reader: Node, forgotten: Collection[Node]) -> bool:
         """Whether an operand can still be read at a moment, as far as that is not worth computing it again."""
         root = self.lowered.root(node)
-        if root not in self.lowered.plan.lives:  # an argument, a constant, a number, or in memory of NumPy's
-            return True
-        if self.bytes[root] * SMALL <= self.bytes[reader]:
+        if (
+            root not in self.bytes or self.bytes[root] * SMALL <= self.bytes[reader]
+        ):  # in no planned memory, or in little
             return True
         start, end = self.lowered.plan.lives[root]
         return start < at <= end and root not in forgotten and root is not reader
 
     def without(self, graph: Graph, forgotten: Sequence[Node]) -> Graph:
         """The graph in which these arrays are computed again for those who read them after this moment."""
-        chains = defaultdict[int, dict[Node, None]](dict)
+        chains, new, again = defaultdict[int, set[Node]](set), dict[Node, Node](), dict[Node, Node]()
         for node in forgotten:
-            chains[self.readers[node][0]] |= dict.fromkeys(self.chain(node, forgotten) or ())
-        new, again = dict[Node, Node](), dict[Node, Node]()
+            chains[self.readers[node][0]].update(self.chain(node, forgotten) or ())
         for i, node in enumerate(self.order):
-            for each in sorted(chains.get(i, ()), key=self.number.__getitem__):
-                start = tick()
-                late = tuple([self._late(p, new, again, self.order[i - 1]) for p in each.parents])
-                again.setdefault(each, rebuilt(each, late) if each.op is not later else late[0])
+            for each in sorted(chains[i] - again.keys(), key=self.number.__getitem__):
+                start, before = tick(), new.get(self.order[i - 1], self.order[i - 1])
+                # Of operands that are no copies, the copy waits for what runs just before; but constants stay literal.
+                late = [
+                    again.get(p, p) if p in again or is_constant(p) else later(new.get(p, p), before)
+                    for p in each.parents
+                ]
+                again[each] = rebuilt(each, tuple(late)) if each.op is not later else late[0]
                 give_origin(again[each], each.origin, start)
             start = tick()
             made = rebuilt(node, tuple([again.get(p, new.get(p, p)) for p in node.parents]))
             if made is not node:
                 new[node] = made
                 inherit(made, node, start, new, graph.memory)
-        return (
-            Graph(graph.inputs, [new.get(y, y) for y in graph.outputs], graph.captured, graph.memory) if new else graph
-        )
-
-    @staticmethod
-    def _late(node: Node, new: dict[Node, Node], again: dict[Node, Node], before: Node) -> Node:
-        """An operand of a copy: the copy of it, or itself, but not before an operation that runs just before."""
-        if node in again:
-            return again[node]
-        if not node.parents and node.known:
-            return node
-        late: Node = later(new.get(node, node), new.get(before, before))
-        return late
+        outputs = [new.get(y, y) for y in graph.outputs]
+        return Graph(graph.inputs, outputs, graph.captured, graph.memory) if new else graph

@@ -185,8 +185,8 @@ def merge_untied(model: Layer) -> list[MergeableLayer]:
             layer.unmerge()
         raise AdaptError(
             f"the weight of {listed(tied)} is tied to another place, which the adapter does not change: merged for "
-            "good, that place would change too, or the tie end. Keep the adapter, as merge_all(model) does, or first give the "
-            "other place a parameter of its own: tl.parameter(layer.weight.value)"
+            "good, that place would change too, or the tie end. Keep the adapter, as merge_all(model) does, or first "
+            "give the other place a parameter of its own: tl.parameter(layer.weight.value)"
         )
     return waiting
 
