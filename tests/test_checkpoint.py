@@ -264,22 +264,67 @@ def test_pictures_and_steps_show_a_checkpoint():
 # --- Memory ---
 
 
-def planned(f, *arrays):
-    compiled = tl.compile(f)
-    compiled(*arrays)
-    return compiled.memory.size
+def planned(f, *arrays, **settings):
+    return tl.compile(f, **settings).prepare(*arrays).memory.size
 
 
 @pytest.mark.parametrize("each", [1, 2, 3])
 def test_a_deep_network_needs_less_memory(each):
-    ws = weights()
+    """Of the plain network all activations wait for the backward pass, in whichever order it runs."""
+    ws, x = weights(), points(2000)
 
     def step(around):
         loss = deep(ws, around, each)
         return lambda x: tl.gradients(loss(x), ws)
 
-    x = points(2000)
     layer = x.nbytes
-    plain, kept = planned(step(plainly), x), planned(step(tl.checkpoint), x)
-    assert plain >= LAYERS * layer
-    assert kept <= (LAYERS / each + each + 3) * layer < plain
+    kept = planned(step(tl.checkpoint), x)
+    for order in ({}, {"memory": 10**12}):
+        assert planned(step(plainly), x, **order) >= LAYERS * layer
+    assert kept <= (LAYERS / each + each + 2) * layer
+    assert kept < LAYERS * layer or each == 1
+
+
+class Block(tl.Layer):
+    """A block of a transformer: attention and a network, each on top of x."""
+
+    def __init__(self, size, seed):
+        self.q, self.k, self.v, self.o = (tl.Linear(size, size, seed=seed + i) for i in range(4))
+        self.up, self.down = tl.Linear(size, 4 * size, seed=seed + 4), tl.Linear(4 * size, size, seed=seed + 5)
+        self.norms = [tl.LayerNorm(size), tl.LayerNorm(size)]
+
+    def __call__(self, x):
+        y = self.norms[0](x)
+        weights = tl.softmax(self.q(y) @ self.k(y).mT * 0.3)
+        x = x + self.o(weights @ self.v(y))
+        return x + self.down(tl.gelu(self.up(self.norms[1](x))))
+
+
+class Transformer(tl.Layer):
+    def __init__(self, blocks, size, around):
+        self.blocks, self.around = [Block(size, 10 * i) for i in range(blocks)], around
+
+    def __call__(self, x):
+        for block in self.blocks:
+            x = self.around(block)(x)
+        return x
+
+
+@pytest.mark.slow
+def test_blocks_of_a_transformer_wait_for_the_backward_pass_as_their_inputs_alone():
+    """The compiled step, with all passes: each block more costs its input, and not all that is computed in it."""
+    x = np.random.default_rng(0).normal(size=(4, 16, 8))
+
+    def trained(around, blocks, **settings):
+        model = Transformer(blocks, 8, around)
+        optimizer = tl.SGD(model.parameters(), 0.1)
+        step = tl.compile_training_step(model, tl.mse, optimizer, **settings)
+        losses = [step(x, x[::-1]) for _ in range(3)]
+        return step.memory.size - sum(p.value.nbytes for p in model.parameters()), losses, model.get_parameters()
+
+    (two, *_), (four, losses, parameters) = (trained(tl.checkpoint, n) for n in (2, 4))
+    plain, expected, wanted = trained(plainly, 4, memory=10**12)
+    assert four - two <= 3 * x.nbytes
+    assert four < plain / 2
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    np.testing.assert_allclose(parameters, wanted, rtol=1e-9, atol=1e-12)

@@ -215,6 +215,7 @@ def test_micro_batches_give_the_update_of_the_whole_batch(n, settings):
     assert_allclose(parts.get_parameters(), model.get_parameters(), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_micro_batches_take_the_memory_of_one():
     """The scheduler finishes one, back to the gradients, before it begins the next."""
 

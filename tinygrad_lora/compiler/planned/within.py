@@ -142,9 +142,7 @@ class Moment:
     def _is_there(self, node: Node, at: int, reader: Node, forgotten: Collection[Node]) -> bool:
         """Whether an operand can still be read at a moment, as far as that is not worth computing it again."""
         root = self.lowered.root(node)
-        if (
-            root not in self.bytes or self.bytes[root] * SMALL <= self.bytes[reader]
-        ):  # in no planned memory, or in little
+        if root not in self.bytes or self.bytes[root] * SMALL <= self.bytes[reader]:  # not planned, or little
             return True
         start, end = self.lowered.plan.lives[root]
         return start < at <= end and root not in forgotten and root is not reader
