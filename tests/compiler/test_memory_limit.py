@@ -95,6 +95,26 @@ def test_a_training_step_takes_the_same_steps_in_less_memory():
     assert limited.memory.size <= plain.memory.size // 2
 
 
+@pytest.mark.slow
+def test_chains_that_run_in_blocks_are_computed_again_in_blocks():
+    """A copy reads no array of which memory holds one block; it runs in the loop of those who read it."""
+    rng = np.random.default_rng(0)
+    ws = [tl.parameter(rng.normal(size=(64, 64)) / 8) for _ in range(5)]
+
+    def slopes(x):
+        for w in ws:
+            x = x + tl.gelu(x @ w) * tl.sigmoid(x)
+        return tl.gradients(tl.mean(x * x), ws)
+
+    x = rng.normal(size=(2048, 64))
+    plain = tl.compile(slopes)
+    expected = plain(x)
+    limited = tl.compile(slopes, memory=plain.memory.size * 2 // 5, check=True)
+    assert "cache_blocks" in plain.report
+    for a, b in zip(limited(x), expected, strict=True):
+        assert_allclose(a, b, rtol=1e-11, atol=1e-14)
+
+
 def test_seeds_give_the_same_mask_the_second_time():
     w = tl.parameter(points(8))
 

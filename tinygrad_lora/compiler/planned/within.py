@@ -23,9 +23,9 @@ from ..patterns import is_constant
 from ..pipeline import Snapshot
 from .decide import Lowered
 
-MOST_ROUNDS = 60
+MOST_ROUNDS = 40
 LONGEST = 100  # operations computed again for one array
-SMALL = 8  # an operand of an eighth of the bytes is kept, not computed again
+SMALL = 8  # an operand of an eighth of the size is kept, not computed again
 
 
 def fitted(name: str, graph: Graph, most: int, planned: Callable[[Graph], Lowered]) -> list[Snapshot]:
@@ -33,8 +33,8 @@ def fitted(name: str, graph: Graph, most: int, planned: Callable[[Graph], Lowere
 
     Raises CompileError where that cannot be done, with what is in use at the worst moment.
     """
-    for goal in (most, most * 3 // 4, most // 2):  # a greedy way that falls short by little may come further with haste
-        after, lowered = recomputing(graph, goal, planned)
+    for goal, patient in ((most, False), (most // 2, False), (most, True)):  # what one greedy way misses, another finds
+        after, lowered = recomputing(graph, goal, planned, patient)
         if lowered.plan.size <= most:
             break
     else:
@@ -46,10 +46,13 @@ def fitted(name: str, graph: Graph, most: int, planned: Callable[[Graph], Lowere
     return [change] if after is not graph else []
 
 
-def recomputing(graph: Graph, most: int, planned: Callable[[Graph], Lowered]) -> tuple[Graph, Lowered]:
+def recomputing(
+    graph: Graph, most: int, planned: Callable[[Graph], Lowered], patient: bool = False
+) -> tuple[Graph, Lowered]:
     """The graph with late copies of operations, so that its plan needs at most `most` bytes if that can be.
 
     `planned` makes the plan of a graph. Gives the best graph that was found, itself where nothing helps, and its plan.
+    If `patient`, each round forgets as few arrays as help; else as many as help most.
     """
     best = graph, planned(graph)
     for _ in range(MOST_ROUNDS):
@@ -60,13 +63,15 @@ def recomputing(graph: Graph, most: int, planned: Callable[[Graph], Lowered]) ->
         forgotten = moment.worth_forgetting()
         sizes = accumulate(map(moment.bytes.__getitem__, forgotten))
         enough = 1 + sum(size < lowered.plan.size - most for size in sizes)
-        for n in dict.fromkeys((enough, enough // 2, 1, 2 * enough, len(forgotten))):  # they get in each other's way
-            after = moment.without(graph, forgotten[:n])
-            if after is not graph and (plan := planned(after)).plan.size < lowered.plan.size:
-                best = after, plan
-                break
-        else:
+        counts = sorted({1, enough // 2, enough, 2 * enough, len(forgotten)})  # many get in each other's way
+        graphs = [moment.without(graph, forgotten[:n]) for n in counts]
+        tries = [(after, planned(after)) for after in graphs if after is not graph]
+        least = min([lowered.plan.size, *(plan.plan.size for _, plan in tries)])
+        bound = lowered.plan.size - 1 if patient else max(most, least)
+        better = [each for each in tries if each[1].plan.size <= bound and least < lowered.plan.size]
+        if not better:
             break
+        best = better[0]  # that forgets least
     return best
 
 
@@ -84,11 +89,12 @@ class Moment:
             changes[end + 1] -= self.bytes[node]
         self.in_use = list(accumulate(changes))
         self.at = self.in_use.index(max(self.in_use))
-        self.readers: dict[Node, list[int]] = defaultdict(list)  # of an array: operations that read it afterwards
+        self.readers: dict[Node, list[int]] = defaultdict(list)  # of an array: where its later readers begin
         self.forms: dict[Node, dict[Node, None]] = defaultdict(dict)  # the array or the views of it that they read
-        for i, node in enumerate(self.order[self.at + 1 :], self.at + 1):
-            for p in operands_read(node):
-                self.readers[lowered.root(p)].append(i)
+        begins = accumulate((len(unit.nodes) for unit in lowered.units), initial=0)
+        for begin, unit in zip(begins, lowered.units, strict=False):
+            for p in [p for node in unit.nodes for p in operands_read(node)] if begin > self.at else ():
+                self.readers[lowered.root(p)].append(begin)
                 self.forms[lowered.root(p)][p] = None
 
     def largest(self) -> str:
@@ -142,7 +148,7 @@ class Moment:
     def _is_there(self, node: Node, at: int, reader: Node, forgotten: Collection[Node]) -> bool:
         """Whether an operand can still be read at a moment, as far as that is not worth computing it again."""
         root = self.lowered.root(node)
-        if root not in self.bytes or self.bytes[root] * SMALL <= self.bytes[reader]:  # not planned, or little
+        if root not in self.bytes or root.size * SMALL <= reader.size:  # not planned, or little
             return True
         start, end = self.lowered.plan.lives[root]
         return start < at <= end and root not in forgotten and root is not reader
