@@ -21,7 +21,7 @@ from .workloads import ONE, SIZES, WORKLOADS, cases
 COMPILED_TORCH = ("torch.compile", "torch.func")  # each workload takes seconds to compile
 EVERYTHING = Plan(cases(list(WORKLOADS), list(SIZES)), list(PEERS))
 QUICK = Plan(
-    cases([w for w in WORKLOADS if w != "W7"], ["S"]), [p for p in PEERS if p not in COMPILED_TORCH],
+    cases([w for w in WORKLOADS if w not in ("W7", "W8")], ["S"]), [p for p in PEERS if p not in COMPILED_TORCH],
     rounds=5, launches=1,
 )  # fmt: skip
 ABLATION = Plan(cases(["W1", "W3", "W3ce", "W4", "W5"], list(SIZES)), ["ours", *(WITHOUT + t for t in TECHNIQUES)])

@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from .finetune_steps import finetune
+from .microgpt.trainers import all_lengths
 from .peers import prepare
 from .workloads import make_case
 
@@ -143,5 +144,5 @@ def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "checking": checking,
-    "importing": importing, "finetune": finetune,
+    "importing": importing, "finetune": finetune, "all_lengths": all_lengths,
 }  # fmt: skip
