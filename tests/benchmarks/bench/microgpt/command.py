@@ -17,7 +17,6 @@ from ..peers import PEERS, missing
 from ..report import markdown, ratio_text, short
 from ..workloads import ONE
 from . import model
-from .trainers import THIRTEENTH
 
 WRITTEN = ("ours", "ours-eager", "naive", "torch", "torch.compile", "jax", "micrograd")
 SLOW = {"micrograd": 14}  # so many steps take as long as all of the others: one for each length
@@ -62,8 +61,10 @@ def _disagreement(answer: Answer, ours: Answer) -> str | None:
 
 def table(answers: Sequence[Answer], steps: int) -> str:
     """Markdown: a row for each implementation."""
-    rows = [["", "a step", "ours / theirs", f"{steps:,} steps with compiling", "against the steps alone",
-             "compiling for the first length", "for the thirteenth", "against the first", "losses differ by"]]  # fmt: skip
+    rows = [[
+        "", "a step", "ours / theirs", f"{steps:,} steps with compiling", "against the steps alone",
+        "compiling for the first length", "for the thirteenth", "against the first", "losses differ by",
+    ]]  # fmt: skip
     base = answers[0].get("steady", 0.0) / answers[0]["steps"]
     for answer in answers:
         name = f"{answer['peer']} ({PEERS[answer['peer']].title})"

@@ -86,9 +86,12 @@ def name_of_length(rng: np.random.Generator, letters: int) -> str:
 def names(count: int, seed: int) -> list[str]:
     """Names of all lengths, most of five to seven letters. The first ones have different lengths, one of each."""
     rng = np.random.default_rng(seed)
-    lengths = rng.permutation(np.arange(SHORTEST, LONGEST + 1))
-    more = SHORTEST + rng.binomial(LONGEST - SHORTEST, 0.32, max(0, count - len(lengths)))
-    return [name_of_length(rng, int(n)) for n in [*lengths, *more][:count]]
+    lengths = list(rng.permutation(np.arange(SHORTEST, LONGEST + 1)))
+    names = []
+    for i in range(count):
+        letters = lengths[i] if i < len(lengths) else SHORTEST + rng.binomial(LONGEST - SHORTEST, 0.32)
+        names.append(name_of_length(rng, int(letters)))
+    return names
 
 
 def parts(vector: Any, shape_of: dict[str, tuple[int, int]]) -> dict[str, Any]:

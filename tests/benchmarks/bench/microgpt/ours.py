@@ -22,8 +22,9 @@ class MicroGPT(tl.Layer):
 
     def __init__(self, weights: Mapping[str, Any], heads: int) -> None:
         self.heads = heads
-        for name, array in weights.items():
-            setattr(self, name, tl.parameter(array, name))
+        parameters = [tl.parameter(weights[name], name) for name in model.WEIGHTS]
+        self.tokens, self.places, self.queries, self.keys, self.values, *others = parameters
+        self.mixing, self.up, self.down, self.scores = others
 
     def __call__(self, tokens: Node) -> Node:
         at = np.arange(tokens.shape[0])
