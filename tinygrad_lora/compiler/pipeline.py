@@ -104,10 +104,10 @@ def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT)
         for row in repeated:
             if settled.get(row) is not graph:
                 settled[row] = graph
-                graph, cost = yield from _applying(row, graph, cost)
+                graph, cost = yield from _applying(row, graph, cost, graph_cost)
         if graph.outputs == start.outputs:
             break
-    yield from _applying(last, graph, cost)
+    yield from _applying(last, graph, cost, graph_cost)
 
 
 def improving_calls(graph: Graph, frozen: Iterable[Node], names: Collection[str]) -> Iterator[Snapshot]:
@@ -127,7 +127,7 @@ def passes_for_calls(frozen: Iterable[Node]) -> dict[str, Pass]:
 
 
 def _applying(
-    row: tuple[Pass, ...], graph: Graph, cost: Cost, cost_of: Callable[[Graph], Cost] = graph_cost
+    row: tuple[Pass, ...], graph: Graph, cost: Cost, cost_of: Callable[[Graph], Cost]
 ) -> Generator[Snapshot, None, tuple[Graph, Cost]]:
     """Apply one row; the generator's result is the graph to go on with, and its cost."""
     steps = []

@@ -61,6 +61,7 @@ def bench_parser() -> Parser:
     kind.add_argument("--quick", action="store_true", help="size S, five rounds, one launch, without torch.compile")
     kind.add_argument("--ablation", action="store_true", help="measure what each technique of the compiler is worth")
     kind.add_argument("--bars", action="store_true", help="measure each goal of the project: met or missed")
+    kind.add_argument("--compile", action="store_true", help="measure where compiling spends its time, node by node")
     parser.add_argument("--workloads", nargs="+", metavar="WORKLOAD", help=f"which of {' '.join(WORKLOADS)} (all)")
     parser.add_argument(
         "--sizes", nargs="+", metavar="SIZE", help=f"which of {' '.join(SIZES)} (all); W6, W7 and W8 have one"

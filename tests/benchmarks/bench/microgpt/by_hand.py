@@ -90,9 +90,9 @@ def trainer(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
         s *= root_of_size
         np.matmul(s, k, out=gq)
         np.matmul(s.transpose(0, 2, 1), q, out=gk)
-        back = back.reshape(time, 3 * n)
-        np.matmul(h.T, back, out=G["qkv"])
-        g += norm_back(back @ W["qkv"].T, h, inverse1)
+        joined = back.reshape(time, 3 * n)
+        np.matmul(h.T, joined, out=G["qkv"])
+        g += norm_back(joined @ W["qkv"].T, h, inverse1)
         g = norm_back(g, x0, inverse0)
         G["places"][:time], G["places"][time:] = g, 0.0
         G["tokens"].fill(0.0)

@@ -21,8 +21,7 @@ def trainer(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
     def loss_of(p: Mapping[str, Any], inputs: Any, targets: Any) -> Any:
         return formulas.name_loss(jnp, p, inputs, targets, size.heads)
 
-    @jax.jit
-    def run(state: Any, rate: Any, inputs: Any, targets: Any) -> Any:
+    def advance(state: Any, rate: Any, inputs: Any, targets: Any) -> Any:
         p, means, squares, time = state
         loss, gradients = jax.value_and_grad(loss_of)(p, inputs, targets)
         time = time + 1
@@ -32,6 +31,7 @@ def trainer(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
         p = {n: w - rate * means[n] / (jnp.sqrt(squares[n]) / root + model.EPS) for n, w in p.items()}
         return loss, (p, means, squares, time)
 
+    run = jax.jit(advance)
     zeros = {name: jnp.zeros_like(array) for name, array in weights.items()}
     state, done = (jax.device_put(dict(weights)), zeros, zeros, jnp.float64(0.0)), 0
 
