@@ -105,11 +105,10 @@ def test_the_run_tells_compiling_from_steps(monkeypatch):
     monkeypatch.setattr(trainers, "trainer", fake)
     monkeypatch.setattr(trainers, "_busy", lambda: now[0])
     answer = trainers.all_lengths("ours", "W8", "-", 0, 20)
-    assert (answer["steady"], answer["first"], answer["thirteenth"], answer["new_length"]) == (20.0, 10.0, 4.0, 0.4)
-    assert answer["whole"] == 20 + sum(10 - i / 2 for i in range(14))
-    assert answer["included"] == answer["whole"] / 20 and answer["losses"] == [3.0] * 20
-    assert "first" not in trainers.all_lengths("torch", "W8", "-", 0, 20)
-    assert "first" not in trainers.all_lengths("ours", "W8", "-", 0, 12)
+    assert answer["again"] == [1.0] * 20 == trainers.same_names("ours")["again"] and answer["losses"] == [3.0] * 20
+    assert [trainers.compiling(answer, length) for length in (1, 13, 14, 15)] == [10.0, 4.0, 3.5, 0.0]
+    assert answer["new_length"] == 0.4 and answer["included"] == (20 + sum(10 - i / 2 for i in range(14))) / 20
+    assert "new_length" not in trainers.all_lengths("ours", "W8", "-", 0, 12)
 
 
 def test_who_is_not_written_says_so():
@@ -126,7 +125,8 @@ class Answering:
     def ask(self, ask, **arguments):
         if ask == "environment":
             return {"cpu": "Z80", "cores": 1, "python": "3", "blas": "none", "load": 0, "versions": {}}
-        return {"losses": self.losses, "whole": 3.0, "steady": 2.0, "included": 1.5}
+        again = [0.5 * len(self.losses) if self.losses[1] > 2 else 0.5] * 2
+        return {"losses": self.losses, "begin": [1.0, 0.5], "again": again}
 
 
 def test_who_computes_something_else_is_named(monkeypatch):
@@ -140,7 +140,14 @@ def test_who_computes_something_else_is_named(monkeypatch):
         None, None, "disagrees: a loss is off by 1.0e-01", "jax is not installed",
     ]  # fmt: skip
     lines = table(answers, 2).splitlines()
-    assert "1.00 s" in lines[2] and "1.50" in lines[2] and "1e-09" in lines[3]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:4]]
+    assert cells[0][1:5] == ["500 ms", "1.00", "1.50 s", "1.50"] and cells[1][1:5] == [
+        "1.00 s",
+        "0.50",
+        "1.50 s",
+        "0.75",
+    ]
+    assert cells[1][8] == "1e-09"
     assert "disagrees" in lines[4] and "not installed" in lines[5] and machine.startswith("Z80")
 
 
@@ -150,7 +157,12 @@ def test_the_command_prints_what_it_measured(capsys, tmp_path):
     assert main(["microgpt", "--peers", "naive", "--steps", "14", "--json", "--out", str(out)]) == 0
     ours, naive = json.loads(capsys.readouterr().out)["rows"]
     assert (ours["peer"], naive["peer"], ours["reason"], naive["reason"]) == ("ours", "naive", None, None)
-    assert len(ours["losses"]) == 14 and naive["difference"] < 1e-9 and ours["included"] > 1 and "first" in ours
+    assert (
+        len(ours["losses"]) == 14
+        and naive["difference"] < 1e-9
+        and ours["included"] > 1
+        and len(naive["rounds"][0]) == 14
+    )
     assert "| naive (careful NumPy by hand)" in out.read_text()
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from .compiling import compiling
 from .finetune_steps import finetune
-from .microgpt.trainers import all_lengths
+from .microgpt.trainers import all_lengths, same_names
 from .peers import prepare
 from .workloads import make_case
 
@@ -113,5 +113,5 @@ def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "checking": checking,
-    "importing": importing, "finetune": finetune, "all_lengths": all_lengths,
+    "importing": importing, "finetune": finetune, "all_lengths": all_lengths, "same_names": same_names,
 }  # fmt: skip

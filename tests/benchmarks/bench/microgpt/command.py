@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tinygrad_lora.files import check_place, write_atomically
@@ -17,38 +20,48 @@ from ..peers import PEERS, missing
 from ..report import markdown, ratio_text, short
 from ..workloads import ONE
 from . import model
+from .trainers import THIRTEENTH, compiling
 
 WRITTEN = ("ours", "ours-eager", "naive", "torch", "torch.compile", "jax", "micrograd")
+COMPILED = ("ours", "torch.compile", "jax")
 SLOW = {"micrograd": 14}  # so many steps take as long as all of the others: one for each length
 TOLERANCE = 1e-6  # the losses of all steps must agree so far
+ROUNDS = 5
 
 Answer = dict[str, Any]
 
 
-def compare(peers: Sequence[str], steps: int, seed: int, track: Track) -> tuple[list[Answer], str]:
+def compare(
+    peers: Sequence[str], steps: int, seed: int, track: Track, rounds: int = ROUNDS
+) -> tuple[list[Answer], str]:
     """What `trainers.all_lengths` measured of each peer, in a process of its own, and a line about the machine.
 
+    Then all of them learn the same names again, in random order, so many times: `rounds`, the seconds of each step.
     Without measurements, `reason` says why. Raises ValueError for a name that there is not, or a number below 1.
     """
     for name in peers:
         if name not in WRITTEN:
             raise ValueError(f"there is no peer called {name!r}; there are {', '.join(WRITTEN)}")
-    if steps < 1 or seed < 0:
+    if min(steps, rounds) < 1 or seed < 0:
         raise ValueError(f"steps must be at least 1 and seed 0 or more, not {steps} and {seed}")
-    answers: list[Answer] = []
-    machine = ""
-    for name in track(list(dict.fromkeys(["ours", "naive", *peers])), f"{steps:,} names"):
-        answer: Answer = {"peer": name, "steps": min(steps, SLOW.get(name, steps))}
-        answers.append(answer)
-        if reason := missing(name):
-            answer["reason"] = reason
-            continue
-        with running(name, 1) as process:
-            machine = machine or machine_line({"threads": 1, **process.ask("environment")})
-            answer |= process.ask(
-                "probe", name="all_lengths", workload="W8", size=ONE, seed=seed, steps=answer["steps"]
-            )
-        answer["reason"] = answer.get("failed") or answer.get("skipped") or _disagreement(answer, answers[0])
+    names = dict.fromkeys(["ours", "naive", *peers])
+    answers: list[Answer] = [{"peer": name, "reason": missing(name), "rounds": []} for name in names]
+    with ExitStack() as stack:
+        ready = []
+        for answer in track([answer for answer in answers if not answer["reason"]], f"{steps:,} names"):
+            name = answer["peer"]
+            process = stack.enter_context(running(name, 1))
+            few = min(steps, SLOW.get(name, steps))
+            answer |= process.ask("probe", name="all_lengths", workload="W8", size=ONE, seed=seed, steps=few)
+            answer["reason"] = answer.get("failed") or answer.get("skipped") or _disagreement(answer, answers[0])
+            if not answer["reason"]:
+                ready.append((answer, process))
+        machine = machine_line({"threads": 1, **ready[0][1].ask("environment")}) if ready else ""
+        shuffle = random.Random(seed)
+        for turn in track(range(rounds), "the same names again"):
+            for answer, process in shuffle.sample(ready, len(ready)):
+                if turn == 0 or answer["peer"] not in SLOW:
+                    answer["rounds"].append(process.ask("probe", name="same_names")["again"])
     return answers, machine
 
 
@@ -65,19 +78,20 @@ def table(answers: Sequence[Answer], steps: int) -> str:
         "", "a step", "ours / theirs", f"{steps:,} steps with compiling", "against the steps alone",
         "compiling for the first length", "for the thirteenth", "against the first", "losses differ by",
     ]]  # fmt: skip
-    base = answers[0].get("steady", 0.0) / answers[0]["steps"]
     for answer in answers:
         name = f"{answer['peer']} ({PEERS[answer['peer']].title})"
         if answer["reason"]:
             rows.append([name, answer["reason"], *[""] * 7])
             continue
-        step, few = answer["steady"] / answer["steps"], answer["steps"] < steps
-        compiling = [short(answer[what]) if what in answer else "" for what in ("first", "thirteenth")]
-        rows.append([
-            name, short(step), ratio_text(base / step), short(answer["whole"]) + f" ({answer['steps']} steps)" * few,
-            ratio_text(answer["included"]), *compiling,
-            ratio_text(answer["new_length"]) if "new_length" in answer else "", f"{answer['difference']:.0e}",
-        ])  # fmt: skip
+        begin, steady = sum(answer["begin"]), median(map(sum, answer["rounds"]))
+        done = len(answer["begin"])
+        ratios = [sum(a[:done]) / sum(b) for a, b in zip(answers[0]["rounds"], answer["rounds"], strict=False)]
+        row = [name, short(steady / done), ratio_text(median(ratios)) if ratios else ""]
+        row += [short(begin) + f" ({done} steps)" * (done < steps), ratio_text(begin / steady), "", "", ""]
+        if answer["peer"] in COMPILED and done >= THIRTEENTH:
+            first, thirteenth = (compiling(answer, length) for length in (1, THIRTEENTH))
+            row[5:] = [short(first), short(thirteenth), ratio_text(thirteenth / first)]
+        rows.append([*row, f"{answer['difference']:.0e}"])
     return markdown(rows)
 
 

@@ -16,7 +16,8 @@ from . import model
 from .model import NameSize, Trainer
 
 THIRTEENTH = 13
-COMPILE = ("ours", "torch.compile", "jax")
+
+_last: tuple[Trainer, list[model.Name]] | None = None
 
 
 def trainer(name: str, weights: Mapping[str, Any], size: NameSize) -> Trainer:
@@ -63,28 +64,35 @@ def prepared(name: str, case: Case) -> Prepared:
 def all_lengths(peer: str, workload: str, size: str, seed: int, steps: int = model.STEPS) -> dict[str, Any]:
     """Train on so many names, and then, with the same trainer, on the same names again.
 
-    Gives the losses of the first time, and in seconds of the processor: `whole`, all of the first time; `steady`, of
-    the second; `first` and `thirteenth`, what compiling for these lengths takes: the first step with one minus the same
-    step of the second time. `included` is whole / steady, `new_length` is thirteenth / first.
+    Gives the losses of the first time, and in seconds of the processor `begin`, each step of the first time, and
+    `again`, those of the second; and two ratios: `included`, the first time / the second, and `new_length`, compiling
+    for the thirteenth length / for the first. Later, `same_names` does the second time once more.
     """
+    global _last
     names = [model.encoded(name) for name in model.names(steps, seed)]
     tiny = NameSize(model.SHORTEST, width=4, heads=1, block=4)  # what is loaded and begun once must not count
     trainer(peer, model.weights(np.random.default_rng(seed), tiny), tiny).step(*model.encoded("ab"))
     size_of = NameSize(model.LONGEST)
     run = trainer(peer, model.weights(np.random.default_rng(seed), size_of), size_of)
     gc.collect()
-    losses, first_time = _timed(run, names)
+    losses, begin = _timed(run, names)
     _, again = _timed(run, names)
-    answer = {
-        "losses": losses,
-        "whole": sum(first_time),
-        "steady": sum(again),
-        "included": sum(first_time) / sum(again),
-    }
-    if len(names) >= THIRTEENTH and peer.startswith(COMPILE) and peer != "ours-eager":
-        first, thirteenth = (first_time[i] - again[i] for i in (0, THIRTEENTH - 1))
-        answer |= {"first": first, "thirteenth": thirteenth, "new_length": thirteenth / first}
+    _last = run, names
+    answer = {"losses": losses, "begin": begin, "again": again, "included": sum(begin) / sum(again)}
+    if len(names) >= THIRTEENTH:
+        answer["new_length"] = compiling(answer, THIRTEENTH) / compiling(answer, 1)
     return answer
+
+
+def same_names(peer: str) -> dict[str, Any]:
+    """Train on the names of `all_lengths` once more: `again`, the seconds of each step."""
+    assert _last is not None, "all_lengths first"
+    return {"again": _timed(*_last)[1]}
+
+
+def compiling(answer: Mapping[str, Any], length: int) -> float:
+    """Seconds to compile for the first, second, ... length: a name of each comes first, in a step that takes longer."""
+    return float(answer["begin"][length - 1] - answer["again"][length - 1])
 
 
 def _timed(run: Trainer, names: list[model.Name]) -> tuple[list[float], list[float]]:
