@@ -1,5 +1,7 @@
 """Laws of algebra as passes: the same numbers in exact arithmetic, and what is left over counted."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -440,6 +442,52 @@ def with_gradients(q, k, v):
 def test_rows_that_must_stay_rows_stay(function, arrays):
     graph = improved(function, *arrays)
     assert turn_short_rows(graph) is graph
+
+
+def around_products(rng):
+    """A function of three matrices with whole numbers: steps on rows around products, which are read by products."""
+    kinds = rng.integers(0, 8, rng.integers(1, 7)).tolist()
+    constant = rng.integers(-2, 3, (5, 5)).astype(float)
+
+    def f(q, k, v):
+        x, y = q @ k.mT, k @ v.mT
+        x = x - tl.max(x, axis=-1, keepdims=True)
+        for kind in kinds:
+            match kind:
+                case 0:
+                    x = x + constant
+                case 1:
+                    x = tl.relu(x) * 2.0
+                case 2:
+                    x = x - tl.max(x, axis=-1, keepdims=True)
+                case 3:
+                    x = x + y
+                case 4:
+                    x = tl.where(x > y, x, constant)
+                case 5:
+                    x = x * 0.5 - tl.sum(x, axis=-1, keepdims=True)
+                case 6:
+                    x, y = x.mT, x
+                case 7:
+                    x = tl.maximum(x, tl.max(y, axis=-1, keepdims=True))
+        return x @ v, x.mT @ q, y @ v
+
+    return f
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_whatever_happens_to_rows_around_products_may_happen_to_columns(part, monkeypatch):
+    monkeypatch.setattr(import_module(turn_short_rows.__module__), "SHORTEST", 1)
+    applied = 0
+    for seed in range(6 * part, 6 * part + 6):
+        f, arrays = around_products(np.random.default_rng(seed)), tokens((2, 5, 5) if seed % 2 else (5, 5))
+        graph = improved(f, *arrays)
+        better = turn_short_rows(graph)
+        applied += better is not graph
+        assert_same(graph, better, *arrays)
+        for found, expected in zip(tl.compile(f, check=True)(*arrays), graph(*arrays), strict=True):
+            assert_array_equal(found, expected)
+    assert applied >= 2
 
 
 def test_two_that_are_turned_leave_a_third_as_it_is():
