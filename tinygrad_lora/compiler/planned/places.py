@@ -58,7 +58,13 @@ def _place(
         return Placement("view", operand.root, operand.fixed, in_rows)
     if node in can_write and node not in kept:
         return Placement("memory", node, True, True)
-    return Placement("own", node, False, node.ndim < 2)
+    return Placement("own", node, False, node.ndim < 2 or _comes_in_rows(node, places))
+
+
+def _comes_in_rows(node: Node, places: Mapping[Node, Placement]) -> bool:
+    """Whether NumPy allocates this result row by row: an elementwise one lies as its operands do."""
+    arrays = [p for p in node.parents if p.shape]
+    return node.op.elementwise and all(places[p].in_rows for p in arrays) and any(p.shape == node.shape for p in arrays)
 
 
 def last_reads(order: Sequence[Node], places: Mapping[Node, Placement], outputs: Iterable[Node]) -> dict[Node, int]:
