@@ -26,7 +26,7 @@ HINTS = (
 )
 ABOUT = (
     "A pixel is copied into every patch that sees it, and after that a convolution is a product of two matrices. "
-    "Libraries do this because products of matrices are the fastest thing that a computer can do with numbers."
+    "Many libraries do this: nothing on a computer is tuned as well as the product of matrices."
 )
 NEXT = "How many times as large as the image is the matrix of its patches, for a kernel of 3 by 3 and stride 1?"
 exercise = Exercise("16-im2col", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
@@ -56,7 +56,7 @@ def patches(x, size, stride):
 
 
 def rows(array):
-    return array.reshape(array.shape[0] * array.shape[1], -1)
+    return array.reshape(array.shape[0] * array.shape[1], int(np.prod(array.shape[2:])))
 
 
 def ordered(*axes):

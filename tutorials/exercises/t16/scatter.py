@@ -1,4 +1,4 @@
-r"""The way back: scatter
+r"""The way back of im2col
 
 `im2col` copies each pixel into every patch that sees it. On the way back each copy has a gradient, and the pixel gets
 all of them.
