@@ -1,13 +1,8 @@
-"""What a window sees, pixel by pixel, and the search for the mistake that explains every wrong answer."""
-
-from collections.abc import Callable, Sequence
-from typing import Any
+"""What a window sees, pixel by pixel, and the images on which that is asked for."""
 
 import numpy as np
 
-from tinygrad_lora.learn.authoring import generators, number, numbers, same
-
-Mistakes = Sequence[tuple[str, str, Callable[..., Any]]]
+from tinygrad_lora.learn.authoring import generators, numbers
 
 
 def origins(shape, size, stride):
@@ -45,28 +40,3 @@ def cases(seed, budget):
 def image(rng, shape):
     """An image whose numbers are all different and easy to read."""
     return numbers(rng, shape)
-
-
-def explanation(wrong, mistakes: Mistakes):
-    """The code and the sentence of the first mistake that gives all wrong answers, or None.
-
-    `wrong` holds (answer, arguments) for each of them.
-    """
-    for code, why, mistake in mistakes:
-        if all(_gives(mistake, answer, arguments) for answer, arguments in wrong):
-            return code, why
-    return None
-
-
-def _gives(mistake, answer, arguments):
-    try:
-        given, made = np.asarray(answer, float), np.asarray(mistake(*arguments), float)
-        return same(given, made) or given.size == made.size == 0
-    except (ValueError, IndexError):  # where the mistake fits nothing, it explains nothing
-        return False
-
-
-def first_difference(answer, right):
-    """The index of the first number that is wrong, what it is, and what it should be."""
-    place = tuple(int(i) for i in np.argwhere(~(np.abs(answer - right) <= 1e-9 + 1e-6 * np.abs(right).max()))[0])
-    return f"at {list(place)} yours is {number(answer[place])}; it should be {number(right[place])}"

@@ -9,7 +9,7 @@ has one bias. Write two functions that count parameters, biases included:
   has one bias for each number that it gives.
 """
 
-from tinygrad_lora.learn.authoring import Exercise, as_whole, counted, generators, refuse
+from tinygrad_lora.learn.authoring import Exercise, as_whole, counted, explanation, generators, refuse
 
 HINTS = (
     "How many numbers has one kernel? It is a block of channels times size times size.",
@@ -155,9 +155,8 @@ def judge(wrong, right, mistakes, words):
         return
     answer, case = wrong[0]
     sentence = f"{words(*case)} it is {right(*case):,}; yours is {answer:,}"
-    for code, why, mistake in mistakes:
-        if all(answer == mistake(*case) for answer, case in wrong):
-            raise refuse(code, f"{sentence}: {why}")
+    if mistake := explanation(wrong, mistakes):
+        raise refuse(mistake[0], f"{sentence}: {mistake[1]}")
     raise refuse("wrong-count", sentence)
 
 
@@ -169,7 +168,9 @@ def kernels(c, o, k):
 @exercise.check(points=2)
 def test_a_convolution_is_counted(convolution_size, seed, budget):
     examples = [(1, 1, 3), (3, 8, 5), (4, 4, 3), (8, 16, 1)]
-    examples += [tuple(int(n) for n in rng.integers(1, 9, 3)) for _, rng in generators(seed, budget)]
+    for _, rng in generators(seed, budget):
+        c, o, k = (int(n) for n in rng.integers(1, 9, 3))
+        examples.append((c, o, k))
     answers = [(as_whole(convolution_size(*case), "the size"), case) for case in examples]
     wrong = [(answer, case) for answer, case in answers if answer != conv(*case)]
     judge(wrong, conv, OF_CONVOLUTION, kernels)

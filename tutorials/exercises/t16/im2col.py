@@ -14,9 +14,9 @@ Then a convolution is one product: `im2col(x, size, stride) @ weight.reshape(out
 
 import numpy as np
 
-from tinygrad_lora.learn.authoring import Exercise, as_array, example, refuse, require, same
+from tinygrad_lora.learn.authoring import Exercise, as_array, example, explanation, refuse, require, same, worst
 
-from ._patches import cases, counts, explanation, first_difference, image, origins
+from ._patches import cases, counts, image, origins
 
 HINTS = (
     "Which pixels does the window see at its second place? Write down that patch, for an image of 3 by 4.",
@@ -185,7 +185,7 @@ def judge(im2col, seed, budget):
         sentence += f" there are {down} times {across} places with {k} numbers each, so the shape is {(n, k)}"
         sentence += f"; yours is {answer.shape}"
     else:
-        sentence += f", {first_difference(answer, right)}"
+        sentence += f", {worst(answer, right)}"
     shown = example(answer, right, x=x)
     flat = answer.size == right.size and answer.ndim != 2 and same(answer.reshape(right.shape), right)
     require(not flat, "not-flat", f"{sentence}: the numbers are right; make each patch one row", example=shown)
@@ -208,4 +208,4 @@ def test_the_product_is_the_convolution(im2col, seed, budget):
         right = np.einsum("ijcrs,ocrs->ijo", patches(x, size, stride), weight).reshape(-1, 2)
         if not same(product, right):
             sentence = f"for x of shape {shape}, size {size} and stride {stride} the product differs"
-            raise refuse("differs", f"{sentence}, {first_difference(product, right)}")
+            raise refuse("differs", f"{sentence}, {worst(product, right)}")

@@ -16,15 +16,15 @@ from tinygrad_lora.learn.authoring import (
     Exercise,
     as_array,
     example,
+    explanation,
     generators,
     number,
     numbers,
     refuse,
     require,
     same,
+    worst,
 )
-
-from ._patches import explanation, first_difference
 
 HINTS = (
     "Take one window, `x[0:size, 0:size]`. Where in it is the largest number? NumPy has a function for that.",
@@ -211,7 +211,7 @@ def judge(max_pool_vjp, seed, budget):
         return
     answer, (g, y, x, size) = wrong[0]
     right = right_gradient(g, y, x, size)
-    sentence = f"for x of shape {x.shape} and size {size}, {first_difference(answer, right)}"
+    sentence = f"for x of shape {x.shape} and size {size}, {worst(answer, right)}"
     shown = example(answer, right, x=x, g=g)
     if mistake := explanation(wrong, MISTAKES):
         raise refuse(mistake[0], f"{sentence}: {mistake[1]}", shown)

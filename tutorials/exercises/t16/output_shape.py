@@ -10,9 +10,7 @@ Write `output_shape(x, weight, stride, padding)`. It gets the two shapes as tupl
 numbers. It returns the shape of the result: a tuple (batch, outputs, height, width).
 """
 
-from tinygrad_lora.learn.authoring import Exercise, as_whole, generators, kind_of, refuse, require
-
-from ._patches import explanation
+from tinygrad_lora.learn.authoring import Exercise, as_whole, explanation, generators, kind_of, refuse, require
 
 HINTS = (
     "Draw one row: 5 pixels, a kernel of 3. At which pixels can it start? And if it moves by 2?",

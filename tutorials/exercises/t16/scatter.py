@@ -12,9 +12,9 @@ To **scatter** is to add numbers to places where others are already. A pixel tha
 
 import numpy as np
 
-from tinygrad_lora.learn.authoring import Exercise, as_array, example, number, refuse, require, same
+from tinygrad_lora.learn.authoring import Exercise, as_array, example, explanation, number, refuse, require, same, worst
 
-from ._patches import cases, counts, explanation, first_difference, image, origins
+from ._patches import cases, counts, image, origins
 
 HINTS = (
     "Begin with zeros in the shape of x. Go through the places in the order of the rows of g.",
@@ -188,7 +188,7 @@ def judge(im2col_vjp, seed, budget):
         return
     answer, (g, shape, size, stride) = wrong[0]
     right = right_gradient(g, shape, size, stride)
-    sentence = f"for x of shape {shape}, size {size} and stride {stride}, {first_difference(answer, right)}"
+    sentence = f"for x of shape {shape}, size {size} and stride {stride}, {worst(answer, right)}"
     shown = example(answer, right, g=g)
     if mistake := explanation(wrong, MISTAKES):
         raise refuse(mistake[0], f"{sentence}: {mistake[1]}", shown)
