@@ -132,6 +132,11 @@ OF_DENSE = (
     ("height-for-width", "the height stands for the width as well", lambda c, h, w, o, k: dense(c, h, h, o, k)),
     ("convolution", "that is the convolution itself", lambda c, h, w, o, k: conv(c, o, k)),
     (
+        "outputs",
+        "that is how many numbers it gives; it has a weight for each pair of an input and an output",
+        lambda c, h, w, o, k: o * (h - k + 1) * (w - k + 1),
+    ),
+    (
         "inputs",
         "that is how many numbers it takes; it has a weight for each pair of an input and an output",
         lambda c, h, w, o, k: c * h * w,

@@ -127,6 +127,28 @@ MISTAKES = (
         lambda x, size, stride: rows(patches(x, size, 1)[:, ::stride]),
     ),
     (
+        "first-places",
+        "only the places of the first row are there: is a `return` inside a loop?",
+        lambda x, size, stride: rows(patches(x, size, stride)[:1]),
+    ),
+    (
+        "channels-as-places",
+        "each channel has rows of its own; a patch goes through all channels, in one row",
+        lambda x, size, stride: patches(x, size, stride).transpose(2, 0, 1, 3, 4).reshape(-1, size[0] * size[1]),
+    ),
+    (
+        "reshaped",
+        "the channels come before the places; a reshape moves no axis: transpose first",
+        lambda x, size, stride: (
+            patches(x, size, stride).transpose(2, 0, 1, 3, 4).reshape(-1, len(x) * size[0] * size[1])
+        ),
+    ),
+    (
+        "reshaped",
+        "that has a row for each number of a patch; a reshape does not transpose it: .T does",
+        lambda x, size, stride: rows(patches(x, size, stride)).T.reshape(-1, len(x) * size[0] * size[1]),
+    ),
+    (
         "first-channel",
         "only the first channel is in it; a patch goes through all channels",
         lambda x, size, stride: rows(patches(x, size, stride)[:, :, :1]),

@@ -107,6 +107,14 @@ def misplaced(scale):
     return gradient
 
 
+def first_in_image(g, y, x, size):
+    """Each output goes to the first number of the image that equals it."""
+    result = np.zeros(x.shape)
+    for place in np.ndindex(g.shape):
+        result[tuple(np.argwhere(x == y[place])[0])] += g[place]
+    return result
+
+
 def everywhere(g, y, x, size):
     """Wherever a number of x is equal to some number of y at all."""
     window = np.kron(g, np.ones((size, size)))
@@ -172,6 +180,8 @@ MISTAKES = (
     ("start-not-scaled", "window i begins at row i * size, not at row i; columns likewise", misplaced(1)),
     ("first-place", "the first number of each window gets g, whatever it is", by_window(lambda g, w: g * chosen(w, 0))),
     ("other-windows", "a number is compared with the outputs of all windows, not of its own", everywhere),
+    ("output-for-gradient", "what flows in is g, not y", by_window(lambda g, w: w.max() * first(w))),
+    ("first-in-image", "look for the largest in its own window, not in the whole image", first_in_image),
     ("wrong-sign", "the sign is wrong", lambda *case: -right_gradient(*case)),
 )
 

@@ -111,6 +111,12 @@ def first_channel(g, shape, size, stride):
     return gradient
 
 
+def first_places(g, shape, size, stride):
+    """What is there after the first row of places."""
+    across = counts(shape, size, stride)[1]
+    return added(g[:across], shape, origins(shape, size, stride)[:across])
+
+
 def without_the_last(g, shape, size, stride):
     """Loops that end one start too early, and take the rows of g one after another."""
     result, rows = np.zeros(shape), iter(g.reshape(-1, shape[0], *size))
@@ -153,6 +159,7 @@ MISTAKES = (
     ("stride-not-in-start", "a patch starts stride pixels after the one before it, not one pixel", starting),
     ("first-channel", "only the first channel gets something; a patch goes through all channels", first_channel),
     ("not-zero", "every number is 1 too large: begin with zeros", lambda *case: right_gradient(*case) + 1),
+    ("first-places", "only the first row of places is added: is a `return` inside a loop?", first_places),
     (
         "one-row",
         "every place gets the first row of g; each has a row of its own",
