@@ -1,6 +1,5 @@
 """Runs the checks of an exercise on what a student wrote."""
 
-import re
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
@@ -9,7 +8,7 @@ from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
 from ..exercise import Check, Exercise
 from .arguments import on_copies
 from .counterfactual import KeptState, Wrapper, memory_of, with_own_names
-from .exceptions import explained
+from .exceptions import explained, words_of
 from .exchange import Replacement, exchanged
 from .guard import Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
@@ -143,6 +142,5 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
     if not outcome.line:
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
     code, advice = explained(error, outcome.line)
-    text = re.sub(" at 0x[0-9a-f]+", "", str(error))  # where an object lies in memory tells nobody anything
-    text = text.rstrip(". ") if advice else text
+    text = words_of(error).rstrip(". " if advice else "")
     return Diagnosis(code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__)
