@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..batching import batches
 from ..compiler import compile_training_step
 from ..core.node import ComputationNode, parameter
 from ..core.ops import relu, take
@@ -40,8 +39,9 @@ class NameModel(Layer):
 
     def __init__(self, width: int = 32, heads: int = 4, *, seed: int = 0, dtype: Any = np.float32) -> None:
         rng, self.heads = np.random.default_rng(seed), heads
-        self.letters = Embedding(len(LETTERS) + 1, width, seed=rng, dtype=dtype)
-        self.places = Embedding(LONGEST + 1, width, seed=rng, dtype=dtype)
+        self.letters, self.places = (
+            Embedding.from_arrays((0.1 * rng.normal(size=(n, width))).astype(dtype)) for n in (PAD + 1, LONGEST + 1)
+        )
         self.q_proj, self.k_proj, self.v_proj, self.o_proj, self.up_proj, self.down_proj, self.head = (
             Linear(n * width, m, bias=False, seed=rng, dtype=dtype)
             for n, m in [(1, width)] * 4 + [(1, 4 * width), (4, width), (1, len(LETTERS))]
@@ -71,6 +71,8 @@ def trained_names(steps: int = 1000, *, seed: int = 0) -> NameModel:
     """A model that has learned the names of the first part of `names()`, 32 a step. It takes a second or two."""
     model, rows = NameModel(seed=seed), encode(names()[0])
     step = compile_training_step(model, letter_loss, Adam(model.parameters(), lr=linear(0.01, 0.0, steps)))
-    for _, (batch,) in zip(range(steps), batches(rows, size=32, seed=seed, epochs=steps), strict=False):
+    rng = np.random.default_rng(seed)
+    for _ in range(steps):
+        batch = rows[rng.integers(0, len(rows), 32)]
         step(batch[:, :-1], batch[:, 1:])
     return model
