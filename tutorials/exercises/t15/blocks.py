@@ -64,7 +64,9 @@ def block_by_block(x, size, levels):
     for start in range(0, len(x), size):
         block = x[start : start + size]
         scale = np.abs(block).max()
-        back += [scale * min(levels, key=lambda level, part=value / scale: abs(level - part)) for value in block]
+        for value in block:
+            distances = [abs(level - value / scale) for level in levels]
+            back.append(scale * levels[distances.index(min(distances))])
     return np.linalg.norm(back - x) / np.linalg.norm(x)
 
 

@@ -158,10 +158,10 @@ def judge(qlora_vjp, names, seed, budget):
             gradient, case = cases[0]
             right = right_gradients(*case)[name]
             g, x, codes, scales, levels, A, B, s = case
-            given = {"W": weight(codes, scales, levels), "A": A, "B": B, "x": x, "g": g}
+            arrays = {"W": weight(codes, scales, levels), "A": A, "B": B, "x": x, "g": g}
             sentence = f"the gradient of {name} is off for s = {s:g}: {worst(gradient, right)}"
             code, why = explanation(cases, MISTAKES[name]) or ("differs", "write its product down, with all factors")
-            raise refuse(code, f"{sentence}: {why}", example(gradient, right, **given))
+            raise refuse(code, f"{sentence}: {why}", example(gradient, right, **arrays))
 
 
 @exercise.check(points=3)
