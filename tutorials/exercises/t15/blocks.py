@@ -125,6 +125,10 @@ def unscaled(x, size, levels):
     return rms(levels[nearest(blocks / largest(blocks), levels)] - blocks) / rms(blocks)
 
 
+def error_with_codes(blocks, levels):
+    return rms(nearest(blocks / largest(blocks), levels) * largest(blocks) - blocks) / rms(blocks)
+
+
 def not_scaled(x, size, levels):
     blocks = x.reshape(-1, size)
     return rms(levels[nearest(blocks, levels)] * largest(blocks) - blocks) / rms(blocks)
@@ -202,6 +206,12 @@ ERRORS = (
         "errors of both signs cancel: square them, then take the mean",
         of_blocks(lambda b, e: abs(e.mean()) / rms(b)),
     ),
+    (
+        "codes-for-levels",
+        "a code is an index: look its level up",
+        lambda x, size, levels: error_with_codes(x.reshape(-1, size), levels),
+    ),
+    ("percent", "that is in percent: 1 is all of x", lambda *case: 100 * right_error(*case)),
     ("upside-down", "the other way around: the error divided by x", of_blocks(lambda b, e: rms(b) / rms(e))),
 )
 

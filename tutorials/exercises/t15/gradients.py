@@ -97,6 +97,11 @@ MISTAKES = {
     ),
     "A": (
         ("missing-factor", "s is missing", lambda *case: right_gradients(*case)["A"] / case[-1]),
+        (
+            "mean-over-batch",
+            "you divide by the number of rows; the mean belongs to the loss, and is in g",
+            lambda *case: right_gradients(*case)["A"] / len(case[1]),
+        ),
         ("factor-twice", "s is in it twice", lambda *case: right_gradients(*case)["A"] * case[-1]),
         (
             "zero",
@@ -112,6 +117,11 @@ MISTAKES = {
     ),
     "B": (
         ("missing-factor", "s is missing", lambda *case: right_gradients(*case)["B"] / case[-1]),
+        (
+            "mean-over-batch",
+            "you divide by the number of rows; the mean belongs to the loss, and is in g",
+            lambda *case: right_gradients(*case)["B"] / len(case[1]),
+        ),
         ("factor-twice", "s is in it twice", lambda *case: right_gradients(*case)["B"] * case[-1]),
         (
             "zero",

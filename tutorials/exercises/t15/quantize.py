@@ -171,6 +171,7 @@ def judge(quantize, seed, budget):
     bad_scales, bad_codes = [], []
     for block, levels in blocks(seed, budget):
         codes, scale = taken_apart(quantize(block, levels))
+        whole = np.asarray(codes).dtype.kind in "iu"
         swapped = np.ndim(codes) == 0 and np.ndim(scale) == 1
         require(not swapped, "order", "quantize gave the scale first; return codes, scale in this order")
         scale, codes = as_number(scale, "the scale"), as_array(codes, "codes", block.shape)
@@ -178,6 +179,9 @@ def judge(quantize, seed, budget):
             bad_scales.append((scale, (block,)))
         if not same(codes, nearest(block / np.abs(block).max(), levels).astype(float)):
             bad_codes.append((codes, (block, levels)))
+        elif not whole:
+            floats = f"the codes {written(codes)} are right, and floats; an index must be a whole number: .astype(int)"
+            raise refuse("not-whole", floats)
     if bad_scales:
         scale, (block,) = bad_scales[0]
         sentence = f"of the block {written(block)} the scale is {number(np.abs(block).max())}; yours is {number(scale)}"

@@ -81,6 +81,13 @@ def without_the_last(down, across):
     return matrix
 
 
+def in_the_first_row(x, size, stride):
+    right = rows(patches(x, size, stride))
+    matrix = np.zeros(right.shape)
+    matrix[:1] = right[-1:]
+    return matrix
+
+
 def tiles(x, size, stride):
     """Windows side by side, whatever the stride."""
     return np.array([
@@ -126,6 +133,14 @@ MISTAKES = (
         "the window moves by stride along one axis only; it must along both",
         lambda x, size, stride: rows(patches(x, size, 1)[:, ::stride]),
     ),
+    (
+        "same-array",
+        "every row is the last patch: it is one array, changed again and again; keep a copy of each",
+        lambda x, size, stride: np.broadcast_to(
+            rows(patches(x, size, stride))[-1], rows(patches(x, size, stride)).shape
+        ),
+    ),
+    ("one-row", "every patch is written into the first row: count the rows", in_the_first_row),
     (
         "first-places",
         "only the places of the first row are there: is a `return` inside a loop?",

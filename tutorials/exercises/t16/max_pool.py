@@ -91,7 +91,7 @@ def largest(window):
     return window == window.max()
 
 
-right_gradient = by_window(lambda g, w: g * first(w))
+right_gradient = by_window(lambda g, w: g * first(w) + 0.0)  # no -0 in a message
 
 
 def misplaced(scale):

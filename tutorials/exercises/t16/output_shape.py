@@ -67,6 +67,11 @@ MISTAKES = (
         along(lambda n, k, s, p: (n + 2 * p - k) // s),
     ),
     (
+        "missing-one",
+        "a range ends before its end: the last start is n + 2 padding - k itself",
+        along(lambda n, k, s, p: len(range(0, n + 2 * p - k, s))),
+    ),
+    (
         "padding-once",
         "padding is added at both ends, so it counts twice",
         along(lambda n, k, s, p: (n + p - k) // s + 1),

@@ -159,6 +159,11 @@ MISTAKES = (
     ("stride-not-in-start", "a patch starts stride pixels after the one before it, not one pixel", starting),
     ("first-channel", "only the first channel gets something; a patch goes through all channels", first_channel),
     ("not-zero", "every number is 1 too large: begin with zeros", lambda *case: right_gradient(*case) + 1),
+    (
+        "made-anew",
+        "only the last patch is there: make the zeros once, before the loops",
+        lambda g, *case: added(g[-1:], case[0], origins(*case)[-1:]),
+    ),
     ("first-places", "only the first row of places is added: is a `return` inside a loop?", first_places),
     (
         "one-row",
