@@ -54,8 +54,11 @@ def invented(model, count, seed=0):
     return ["".join(LETTERS[i] for i in row if i) for row in rows]
 
 
+# %%
 train, test = names()
 model = trained_names()
+
+# %%
 print(f"{model.parameter_count:,} weights, loss on new names {loss_of(model, test):.3f}")
 print(", ".join(invented(model, 8)))
 
