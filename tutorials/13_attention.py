@@ -272,8 +272,8 @@ name = "christopher"
 Panels([look(w, "." + name, f"head {i}", 220) for i, w in enumerate(who_looks([name])[0])], columns=2)
 
 # %% [markdown]
-# Nobody told the heads what to do. Read a few rows: where do the vowels `o` and `e` look in head 1, and where the
-# consonants? Take another name, such as your own, in small letters and with eleven at most.
+# Nobody told the heads what to do. Read a few rows in each: where do the vowels look, and where the consonants? Take
+# another name, such as your own, in small letters and with eleven at most.
 #
 # Single names can deceive. So average over long names that it has never seen: how far back does each head look?
 

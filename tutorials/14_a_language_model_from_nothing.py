@@ -24,7 +24,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.blas import one_thread
 from tinygrad_lora.data import names
 from tinygrad_lora.models.names import LETTERS, encode, letter_loss
-from tinygrad_lora.nn.attention import attention, causal_mask, heads
+from tinygrad_lora.nn import attention as engine
 from tinygrad_lora.view import plots
 
 one_thread()  # so that a busy machine is as fast as a quiet one
@@ -188,10 +188,11 @@ class GPT(tl.Layer):
 
     def __call__(self, tokens):
         time = tokens.shape[1]
-        mask = tl.constant(causal_mask(time, dtype=np.float32) * self.causal)
+        mask = tl.constant(engine.causal_mask(time, dtype=np.float32) * self.causal)
         x = self.letters(tokens) + self.places(np.arange(time))
         h = self.norms[0](x)
-        x = x + self.o(attention(*(heads(f(h), self.count) for f in (self.q, self.k, self.v)), mask))
+        q, k, v = (engine.heads(project(h), self.count) for project in (self.q, self.k, self.v))
+        x = x + self.o(engine.attention(q, k, v, mask))
         x = x + self.down(tl.relu(self.up(self.norms[1](x))))
         return self.head(self.norms[2](x))
 

@@ -40,6 +40,11 @@ def test_the_loss_is_the_cross_entropy_of_what_is_no_padding():
     np.testing.assert_allclose(letter_loss(scores, letters).value, expected, rtol=1e-12)
 
 
+def test_each_place_needs_a_letter():
+    with pytest.raises(tl.errors.ShapeError, match="need a letter for each place"):
+        letter_loss(NameModel()(ROWS[:, :1]), ROWS[:, 1:])
+
+
 @pytest.mark.slow
 def test_training_takes_it_below_what_pairs_of_letters_can_say():
     first, second = trained_names(300), trained_names(300)

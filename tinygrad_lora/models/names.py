@@ -11,6 +11,7 @@ from ..compiler import compile_training_step
 from ..core.node import ComputationNode, parameter
 from ..core.ops import relu, take
 from ..data import names
+from ..errors import ShapeError
 from ..library import log_softmax, sum
 from ..nn import Adam, Embedding, Layer, Linear, RMSNorm
 from ..nn.attention import attention, causal_mask, heads
@@ -63,7 +64,9 @@ class NameModel(Layer):
 def letter_loss(scores: ComputationNode, letters: Any) -> ComputationNode:
     """The cross-entropy of scores (batch, time, 27) and the letters that came next, (batch, time), without padding."""
     rows = parameter(np.eye(PAD + 1, PAD, dtype=scores.dtype), "rows", trainable=False)  # that of padding is all 0
-    truth = take(rows, as_node(letters))
+    if scores.shape[:-1] != (letters := as_node(letters)).shape:
+        raise ShapeError(f"scores {scores.shape} need a letter for each place, not letters of shape {letters.shape}")
+    truth = take(rows, letters)
     return -sum(truth * log_softmax(scores)) / sum(truth)
 
 

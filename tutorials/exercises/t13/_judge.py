@@ -42,7 +42,7 @@ def judge(
     else:
         sentence, shown = f"{name} is off: {worst(outcome, expected)}", example(outcome, expected, **case)
     for code, why, slip in slips:
-        explained = all(_explains(slip, one, outcome, name, view) for one, outcome, _ in wrong)
+        explained = all(_explains(slip, function, one, outcome, name, view) for one, outcome, _ in wrong)
         require(not explained, code, f"{sentence}: {why}", example=shown)
     if isinstance(outcome, ValueError):
         raise outcome
@@ -60,8 +60,11 @@ def _outcome(function: Function, case: Case, name: str, view: Function) -> Any:
         return view(answer) if answer.ndim else answer
 
 
-def _explains(slip: Function, case: Case, outcome: Any, name: str, view: Function) -> bool:
-    """Whether the slip does what the student's function did. Numbers that are no numbers must be so at both."""
+def _explains(slip: Function, function: Function, case: Case, outcome: Any, name: str, view: Function) -> bool:
+    """Whether the slip does what the student's function did. Numbers that are no numbers must be so at both.
+
+    Where nothing but those is left, the answers must be the same before they are viewed: there are many ways to NaN.
+    """
     try:
         other = _outcome(slip, case, name, view)
     except Exception:  # it does not get that far here
@@ -71,4 +74,7 @@ def _explains(slip: Function, case: Case, outcome: Any, name: str, view: Functio
     if outcome.shape != other.shape or (np.isfinite(outcome) != np.isfinite(other)).any():
         return False
     there = np.isfinite(outcome)
+    if not there.any():
+        raw, slipped = (_outcome(f, case, name, np.asarray) for f in (function, slip))
+        return raw.shape == slipped.shape and raw.astype(str).tolist() == slipped.astype(str).tolist()
     return same(np.where(there, outcome, 0.0), np.where(there, other, 0.0))

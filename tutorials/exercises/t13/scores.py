@@ -51,6 +51,8 @@ SLIPS = (
      lambda Q, K: Q @ K.mT / np.sqrt(K.shape[-2])),
     ("scaled-by-queries", "it is divided by the root of the number of queries; d is how many numbers a query has",
      lambda Q, K: Q @ K.mT / np.sqrt(Q.shape[-2])),
+    ("axis-counted-from-the-front", "axis 1 has the length d for one text, and not for several: `Q.shape[-1]`",
+     lambda Q, K: Q @ K.mT / np.sqrt(Q.shape[1])),
     ("first-axis-for-d", "it is divided by the root of the length of the first axis, and d is that of the last",
      lambda Q, K: Q @ K.mT / np.sqrt(Q.shape[0])),
     ("multiplied", "it is multiplied by the root of d; divide", lambda Q, K: Q @ K.mT * np.sqrt(Q.shape[-1])),

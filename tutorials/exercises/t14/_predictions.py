@@ -16,7 +16,7 @@ def perplexity_of_no_idea(n):
     yield "all-right", 1, "that is the perplexity of one who is always right, and sure of it"
 
 
-@prediction("14-push", share=(0.9, 0.8, 0.7), p=(0.5, 0.4, 0.6))
+@prediction("14-push", share=(0.9, 0.8, 0.7), p=(0.5, 0.3, 0.6))
 def push_of_the_counts(share, p):
     """After a q a u came in {share} of all cases. A model gives u the probability {p} there. Its loss is the mean
     cross-entropy over these cases. What is the gradient of the score of u?"""
@@ -28,7 +28,7 @@ def push_of_the_counts(share, p):
     yield "no-share", p, "that is the gradient in a case in which u did not come"
 
 
-@prediction("14-join", word=("banana", "ananas", "savanna"))
+@prediction("14-join", word=("banana", "santana", "manhattan"))
 def tokens_after_a_join(word):
     """The pair of a and n is joined wherever it occurs. How many tokens does `{word}` have then?"""
     yield len(word.replace("an", "#")), "Each join takes one token away"
@@ -47,18 +47,6 @@ def questions_of_a_name(n):
     yield "last-only", 1, "with a causal mask each place is a question of its own"
 
 
-FALLS, RISES, STAYS = "far below", "far above", "about the same"
-
-
-@prediction("14-peek", steps=(300, 500))
-def loss_of_a_peeker(steps):
-    """Two networks train for {steps} steps on the same names. One has no causal mask. Where is its training loss at the
-    end, compared with the other?"""
-    yield FALLS, "It reads the answer from its input: the letter that comes next is one of those that it sees"
-    yield "more-is-harder", RISES, "to see more makes a question easier: what does it see?"
-    yield "no-difference", STAYS, "what it is asked for is among what it sees"
-
-
 @prediction("14-heat", p=(0.9, 0.8, 0.75))
 def colder(p):
     """Two letters have the probabilities {p} and 1 - {p}, at temperature 1. What is the probability of the first at
@@ -73,3 +61,15 @@ def colder(p):
     yield "no-change", p, "that is temperature 1"
     yield "squared-only", p * p, "that is the square, and the two must sum to 1 again"
     yield "probability-scaled", p * 0.5, "scores are divided, and probabilities are not"
+
+
+FALLS, RISES, STAYS = "far below", "far above", "about the same"
+
+
+@prediction("14-peek", steps=(300, 500))
+def loss_of_a_peeker(steps):
+    """Two networks train for {steps} steps on the same names. One has no causal mask. Where is its training loss at the
+    end, compared with the other?"""
+    yield FALLS, "It reads the answer from its input: the letter that comes next is one of those that it sees"
+    yield "more-is-harder", RISES, "to see more makes a question easier: what does it see?"
+    yield "no-difference", STAYS, "what it is asked for is among what it sees"

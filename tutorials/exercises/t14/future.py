@@ -166,7 +166,7 @@ def explains(slip, attention, cases):
 
 def same_or_nan(a, b):
     nan = np.isnan(a)
-    return bool((nan == np.isnan(b)).all()) and same(np.where(nan, 0.0, a), np.where(nan, 0.0, b))
+    return not nan.all() and bool((nan == np.isnan(b)).all()) and same(np.where(nan, 0.0, a), np.where(nan, 0.0, b))
 
 
 @exercise.check(points=4)

@@ -168,12 +168,14 @@ def copy_of(step):
     def careful(model, loss, optimizer, rows):
         try:
             return step(model, loss, optimizer, rows)
-        except (ValueError, tl.errors.ShapeError) as error:
-            width = str(error)
-            if "token 27 has no row" in width or "13" in width or "12" in width:
-                sentence = "12 numbers of a row go in, and 12 are the truth: `rows[:, :-1]` and `rows[:, 1:]`"
-                raise refuse("whole-row", f"{sentence} ({width})") from None
-            raise
+        except tl.errors.GradientError as error:
+            sentence = "optimizer.step() finds no gradients: backward() comes before it, and zero_gradients() first"
+            raise refuse("no-gradient", f"{sentence} ({error})") from None
+        except ValueError as error:
+            if "has no row" not in str(error):
+                raise
+            sentence = "the network has 12 places, and a row 13 numbers: 12 go in, and 12 are the truth"
+            raise refuse("whole-row", f"{sentence}: `rows[:, :-1]` and `rows[:, 1:]` ({error})") from None
 
     return careful
 
