@@ -25,7 +25,7 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"nodes have no &, \|, \^ and ~|unsupported operand type\(s\) for \^", "power-sign",
          "In Python a power is written **, as in x**2; ^ is something else"),
     (r"cannot access local variable '(\w+)'|local variable '(\w+)' referenced", "no-value-yet",
-         "{0} has no value yet in this line: the function gives it one in a line that has not run"),
+         "{0} has no value yet in this line, since what gives it one has not run: is another name meant?"),
     (r"cannot access free variable '(\w+)'", "no-value-yet", "{0} has no value yet when this line runs"),
     (r"name '(\w+)' is not defined", "unknown-name",
          "Nothing has this name here: is it spelled as where it was defined, and does that line stand above this one? "
@@ -35,7 +35,7 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"'?(\w+)'? object has no attribute '(\w+)'|(\w+) has no \.(\w+)|type object '(\w+)' has no attribute '(\w+)'",
          "unknown-attribute", "Is this the object that you mean, and is the name spelled right?"),
     (r"unhashable type: '(\w+)'", "unhashable",
-         "A {0} can be no key of a dictionary and no member of a set, since it may change: a tuple can"),
+         "A {0} can be no key of a dictionary and no member of a set: is it what you mean? A tuple can"),
     (r"could not be broadcast together with (?:remapped )?shapes (\([\d,]*\)) (\([\d,]*\))", "shapes-do-not-fit",
          shapes_in_words),
     (r"output operand with shape (\([\d,]*\)) doesn't match the broadcast shape (\([\d,]*\))", "shapes-do-not-fit",
