@@ -54,11 +54,11 @@ print("row 3 of A @ X is the mean of the first four words:", bool(np.allclose((A
 
 
 # %%
-def look(weights, tokens, title="", size=330):
+def look(weights, tokens, title="", size=330, limit=1.0):
     """A matrix of weights as a picture: who asks stands on the left, and who is looked at below."""
     ticks = dict(enumerate(tokens))
     chart = tl.Chart(title, x="is looked at", y="asks", xticks=ticks, yticks=ticks, size=(size, size))
-    return chart.image(weights, colors="share", limit=1.0)
+    return chart.image(weights, colors="share", limit=limit)
 
 
 look(A, words, "An average: all earlier words count the same", 420)
@@ -108,7 +108,7 @@ tl.predict("13-spread")
 rng = np.random.default_rng(0)
 print("numbers  spread of scores  largest of 16 weights  the same, with the root")
 for d in (4, 64, 1024):
-    Q, K = rng.normal(size=(2, 500, 16, d))
+    Q, K = rng.normal(size=(2, 50, 16, d))
     plain = Q @ K.mT
     largest = [tl.softmax(s).max(axis=-1).mean() for s in (plain, plain / np.sqrt(d))]
     print(f"{d:>7}  {plain.std():>16.1f}  {largest[0]:>21.2f}  {largest[1]:>23.2f}")
@@ -246,7 +246,7 @@ except NotImplementedError:
 # ## On real text
 #
 # What does attention look at once it has learned? Here is a small model that reads first names, letter by letter, and
-# says which letter comes next. It has one layer of attention, with four heads. It trains in a second or two. How it is
+# says which letter comes next. It has one layer of attention, with four heads. It trains within seconds. How it is
 # built is the story of tutorial 14.
 
 # %%
@@ -269,7 +269,7 @@ def who_looks(names):
 
 
 name = "christopher"
-Panels([look(w, "." + name, f"head {i}", 220) for i, w in enumerate(who_looks([name])[0])], columns=2)
+Panels([look(w, "." + name, f"head {i}", 220, 0.6) for i, w in enumerate(who_looks([name])[0])], columns=2)
 
 # %% [markdown]
 # Nobody told the heads what to do. Read a few rows in each: where do the vowels look, and where the consonants? Take

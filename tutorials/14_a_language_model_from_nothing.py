@@ -175,7 +175,7 @@ class GPT(tl.Layer):
 
     takes_indices = True  # letters are whole numbers
 
-    def __init__(self, width=32, count=4, seed=0, causal=True):
+    def __init__(self, width=16, count=4, seed=0, causal=True):
         rng, self.count, self.causal = np.random.default_rng(seed), count, causal
         self.letters, self.places = (
             tl.Embedding.from_arrays((0.1 * rng.normal(size=(n, width))).astype(np.float32)) for n in (28, 12)
@@ -218,11 +218,11 @@ train_step = reference("14-step")
 
 # %%
 def trained(model, steps, seed=0):
-    """The losses of so many steps of Adam, with 32 names each."""
-    optimizer = tl.Adam(model.parameters(), lr=tl.linear(0.01, 0.0, steps))
+    """The losses of so many steps of Adam, with 16 names each."""
+    optimizer = tl.Adam(model.parameters(), lr=tl.linear(0.02, 0.0, steps))
     step, rng, losses = tl.compile_training_step(model, letter_loss, optimizer), np.random.default_rng(seed), []
     for _ in range(steps):
-        batch = rows[rng.integers(0, len(rows), 32)]
+        batch = rows[rng.integers(0, len(rows), 16)]
         losses.append(step(batch[:, :-1], batch[:, 1:]))
     return losses
 
@@ -250,7 +250,7 @@ fit = reference("14-perplexity")
 # %% [markdown]
 # ## What it has learned
 #
-# Nobody told it what a vowel is. Each letter is a vector of 32 numbers. Here are the two directions in which these
+# Nobody told it what a vowel is. Each letter is a vector of 16 numbers. Here are the two directions in which these
 # vectors differ most.
 
 # %%
@@ -352,4 +352,4 @@ sees_nothing_ahead = reference("14-future")
 # From the zoo: `no_accumulate`. The vector of a letter is added to at three places of the block, and the loss hardly
 # falls.
 #
-# Ask at the end: the network has 14,528 numbers, and the table of pairs 729. Who could learn the names by heart?
+# Ask at the end: the network has 4,192 numbers, and the table of pairs 729. Who could learn the names by heart?

@@ -38,7 +38,7 @@ class NameModel(Layer):
 
     takes_indices = True
 
-    def __init__(self, width: int = 32, heads: int = 4, *, seed: int = 0, dtype: Any = np.float32) -> None:
+    def __init__(self, width: int = 16, heads: int = 4, *, seed: int = 0, dtype: Any = np.float32) -> None:
         rng, self.heads = np.random.default_rng(seed), heads
         self.letters, self.places = (
             Embedding.from_arrays((0.1 * rng.normal(size=(n, width))).astype(dtype)) for n in (PAD + 1, LONGEST + 1)
@@ -71,11 +71,11 @@ def letter_loss(scores: ComputationNode, letters: Any) -> ComputationNode:
 
 
 def trained_names(steps: int = 1000, *, seed: int = 0) -> NameModel:
-    """A model that has learned the names of the first part of `names()`, 32 a step. It takes a second or two."""
+    """A model that has learned the names of the first part of `names()`, 16 a step. It takes about a second."""
     model, rows = NameModel(seed=seed), encode(names()[0])
-    step = compile_training_step(model, letter_loss, Adam(model.parameters(), lr=linear(0.01, 0.0, steps)))
+    step = compile_training_step(model, letter_loss, Adam(model.parameters(), lr=linear(0.02, 0.0, steps)))
     rng = np.random.default_rng(seed)
     for _ in range(steps):
-        batch = rows[rng.integers(0, len(rows), 32)]
+        batch = rows[rng.integers(0, len(rows), 16)]
         step(batch[:, :-1], batch[:, 1:])
     return model

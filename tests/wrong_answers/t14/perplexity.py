@@ -1,4 +1,4 @@
-"""Known wrong answers: perplexity below 8.5."""
+"""Known wrong answers: perplexity below 9."""
 
 import tinygrad_lora as tl
 from tinygrad_lora.learn.exercises.t14.perplexity import exercise
