@@ -104,8 +104,8 @@ from tinygrad_lora.nn.adapters.quantized import LEVELS
 
 chart = tl.Chart("Most weights are small", x="weight / scale", y="how many", size=(440, 200))
 chart.bars(edges, counts, "weights")
-chart.points(even, np.full(16, -25), "equal distances", series=1)
-chart.points(LEVELS, np.full(16, -60), "NF4", series=2)
+chart.points(even, np.full(16, -0.06 * counts.max()), "equal distances", series=1)
+chart.points(LEVELS, np.full(16, -0.14 * counts.max()), "NF4", series=2)
 
 # %% [markdown]
 # It is a bell, and the levels far out have little to do. (The two bars at the ends are the largest of each block.)
@@ -140,10 +140,10 @@ tl.predict("15-bits")
 relative_error, bits_per_number = reference("15-blocks")
 
 # %% [markdown]
-# Which size is best? There is no best one: it is a trade. Each point is a size of blocks, from 8 to 4,096.
+# Which size is best? There is no best one: it is a trade. Each point is a size of blocks, from 8 to 1,024.
 
 # %%
-sizes = (8, 16, 32, 64, 128, 256, 1024, 4096)
+sizes = (8, 16, 32, 64, 128, 256, 512, 1024)
 chart = tl.Chart("Error against memory", x="bits for each weight", y="relative error", percent="y", ylim=(0, None))
 try:
     bits = [bits_per_number(4, 32, size) for size in sizes]
@@ -323,7 +323,7 @@ training_bytes = reference("15-memory")
 # Does the 7 billion model fit? An adapter of rank 8 on all layers has about 20 million numbers there.
 
 # %%
-models = {"names": (14_528, 2_540), "SmolLM2": (134_515_008, 2_442_240), "7 billion": (7_000_000_000, 20_000_000)}
+models = {"SmolLM2": (134_515_008, 2_442_240), "7 billion": (7_000_000_000, 20_000_000)}
 try:
     print(f"{'':<12}{'full':>16}{'LoRA':>16}{'QLoRA':>16}")
     for name, (n, adapter) in models.items():
