@@ -14,8 +14,8 @@ from tinygrad_lora.view.words.markup import Markup, element, joined, void
 
 TITLE = "Automatic differentiation and LoRA, from the first node"
 ABOUT = (
-    "Python runs in this browser: nothing is installed, and nothing that you write leaves your machine. The first start "
-    "of a notebook takes longest, some twenty seconds."
+    "Python runs in this browser: nothing is installed, and nothing that you write leaves your machine. The first "
+    "start of a notebook takes longest, some twenty seconds."
 )
 KEPT = (
     "Your work is kept in this browser, for this address. Download it to hand it in, to be safe, or to go on at "

@@ -129,9 +129,9 @@ def test_what_is_missing_is_named_and_what_does_not_start_is_said(_, lab):
 
 @pytest.fixture(scope="module")
 def page(lab):
-    """A page on which tests run notebooks one after the other."""
+    """A page on which tests run notebooks one after the other, on a system in dark mode."""
     browser, _ = lab
-    with closing(browser.new_page(viewport=WINDOW)) as opened:
+    with closing(browser.new_page(viewport=WINDOW, color_scheme="dark")) as opened:
         yield opened
 
 
@@ -140,6 +140,7 @@ def test_tutorials_run_with_all_points_and_ask_no_other_host(_, lab, page):
     names = [name for name in NAMES if name[:2] in IN_CI]
     runs = run_tutorials(page, lab[1], names)
     assert [run.file for run in runs] == names and {run.file: run.faults for run in runs if run.faults} == {}
+    assert page.evaluate("() => document.body.dataset.jpThemeLight") == "false"
 
 
 # The kernel of the page, what it answers to code, and its state after the page has looked for its session.

@@ -13,12 +13,13 @@
 
   Object.assign(box.style, {
     position: "fixed", bottom: "1rem", left: "1rem", right: "1rem", zIndex: 10000, padding: ".7rem 1rem", display: "none",
-    background: "#fff", color: "#1a1a1a", border: "1px solid #d5dae0", borderLeft: "5px solid #a4262c", gap: "1rem",
-    font: "15px/1.45 system-ui, sans-serif", boxShadow: "0 2px 12px #0003", alignItems: "center",
+    background: "var(--jp-layout-color1, #fff)", color: "var(--jp-ui-font-color1, #1a1a1a)", gap: ".4rem 1rem",
+    border: "1px solid var(--jp-border-color1, #d5dae0)", borderLeft: "5px solid var(--jp-error-color1, #a4262c)",
+    font: "15px/1.45 system-ui, sans-serif", boxShadow: "0 2px 12px #0003", alignItems: "center", flexWrap: "wrap",
   });
   box.setAttribute("role", "alert");
   box.id = "lab-trouble";
-  words.style.flex = "1";
+  words.style.flex = "1 1 16rem";
   const button = (label, act) => {
     const made = document.createElement("button");
     made.textContent = label;
