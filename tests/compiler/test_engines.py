@@ -366,3 +366,32 @@ def test_a_dtype_that_numba_lacks_is_refused_by_name():
     refusal = r"has no float16, and the operation cast \(3,\), test_engines.py line \d+ has it" + remedy
     with pytest.raises(CompileError, match=refusal):
         tl.compile(lambda x: ops.cast(x, dtype="float16") * 2.0, engine="numba")(np.ones(3))
+
+
+def _chain(x):
+    return tl.softmax(tl.gelu(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "chosen", "because"),
+    [
+        (_chain, np.float64, "numba", "all but products of matrices is 100% of the estimated time"),
+        (lambda x: x @ x @ x, np.float64, "numpy", "products of matrices are 100% of the estimated time"),
+        (_chain, np.float16, "numpy", "machine code would win, and numba has no float16"),
+        (lambda x: tl.dropout(x, 0.5, tl.cast(tl.sum(x * x), np.int64)), np.float64, "numpy", "numba"),
+    ],
+)
+def test_the_engine_is_chosen_where_it_is_known_to_win(function, dtype, chosen, because):
+    engine("numba")
+    x = np.linspace(-1, 1, 64).reshape(8, 8).astype(dtype)
+    compiled = tl.compile(function, engine="auto")
+    assert_near(compiled(x), eager(function, [x]))
+    assert compiled.program.engine == chosen
+    assert because in compiled.report.splitlines()[-1]
+
+
+def test_without_numba_a_chosen_engine_is_numpy_and_says_so(monkeypatch):
+    monkeypatch.setattr("tinygrad_lora.compiler.engines.choice.find_spec", lambda name: None)
+    compiled = tl.compile(_chain, engine="auto").prepare(np.ones((8, 8)))
+    assert compiled.program.planned
+    assert compiled.report.endswith("engine: numpy, because machine code would win, and numba is not installed")

@@ -173,6 +173,15 @@ def test_a_constant_of_whole_numbers_is_not_scaled():
     assert_kept(lambda x: 0.5 * (tl.constant(count) @ x), x)
 
 
+@pytest.mark.parametrize(("shape", "axis"), [((0,), None), ((3, 0), 1), ((0, 3), 0)])
+def test_a_sum_of_nothing_is_not_divided(shape, axis):
+    """It is 0, even where a division of its terms by zero would be none of theirs."""
+    x, zero = np.ones(shape), np.float64(0)
+    assert_array_equal(tl.compile(lambda x, s: tl.sum(x / s, axis))(x, zero), np.zeros(np.sum(x, axis).shape))
+    slope = tl.compile(lambda x, s: tl.gradients(tl.sum(tl.exp(x / s) * tl.exp(x / s), axis).sum(), s))
+    assert_array_equal(slope(x, zero), 0.0)
+
+
 def test_an_array_without_columns_may_get_more_rows():
     for shape, other in itertools.permutations([(5, 0), (2, 0), (0, 0), (2, 3, 0)], 2):
         for axis in (-1, 0, (0, 1)):

@@ -56,6 +56,9 @@ def _choices_of_numbers(x):
     return y, tl.sum(tl.where(tl.sum(y, 1) > 0.1, 3.0, tl.sum(x, 1))), tl.maximum(tl.cast(x, np.float32), 0.1)
 
 
+LONG = np.arange(1500.0) ** 2  # more than are written one by one
+
+
 def _block_by_block_with_a_number(x, y):
     number = tl.mean(x)
     z = y / number * tl.log(number)
@@ -73,6 +76,7 @@ def _block_by_block_with_a_number(x, y):
         pytest.param(_turned_back, [(6, 6)], id="a copy of a turned matrix, turned back"),
         pytest.param(_parts_of_a_turned_copy, [(30, 30)], id="parts of a copy of a turned matrix"),
         pytest.param(_joined_and_written_over, [(60,), (0,)], id="a vector of one part, written over block by block"),
+        pytest.param(lambda x: tl.sum(tl.tanh(x) * tl.constant(LONG)), [(1500,)], id="a constant that is bytes"),
         pytest.param(_choices_of_numbers, [(6, 4)], id="numbers in the place of operands"),
         pytest.param(_block_by_block_with_a_number, [(), (90,)], id="a number that each block of a loop reads"),
     ],

@@ -14,6 +14,7 @@ from tinygrad_lora.nn.attention import attention, heads
 
 from .harness import filled
 
+STEPS = "stride, padding, dilation, groups"
 ATTENTION = "from tinygrad_lora.nn.attention import attention, heads\n"
 
 
@@ -43,6 +44,11 @@ WORDS |= {
              attention=attention, heads=heads),
         Word("called", "layer, x", "layer(x)"), Word("embedded", "layer, indices", "layer(indices)"),
         Word("weight", "layer, *, name", "layer.named_parameters()[name]"),
+        Word("conv1d", f"x, weight, bias, *, {STEPS}", f"tl.conv1d(x, weight, bias, {STEPS})"),
+        Word("conv2d", f"x, weight, bias, *, {STEPS}", f"tl.conv2d(x, weight, bias, {STEPS})"),
+        Word("max_pool", "x, *, size, stride, padding", "tl.max_pool(x, size, stride, padding)"),
+        Word("avg_pool", "x, *, size, stride, padding", "tl.avg_pool(x, size, stride, padding)"),
+        Word("dropout", "x, *, rate, seed", "tl.dropout(x, rate, seed)"),
     )
 }  # fmt: skip
 
@@ -94,6 +100,43 @@ def embedded(w: ProgramWriter) -> int:
     return w.write("embedded", called, w.indices(5, w.shape(w.one((1, 2))), least=0))
 
 
+def _image(w: ProgramWriter) -> int:
+    """Floats of (batch, channels, length) or (batch, channels, height, width), of which none is empty."""
+    try:
+        return w.pick(lambda v: v.ndim in (3, 4) and v.size > 0 and is_float(v))
+    except UnfitError:
+        x = w.leaf((w.one((1, 2)), w.one((1, 2, 4)), *w.one(((3,), (5,), (3, 4)))), w.style.dtypes[0])
+        if not is_float(w.values[x]):
+            raise
+        return x
+
+
+def convolved(w: ProgramWriter) -> int:
+    """A convolution over one axis of space or two."""
+    x = _image(w)
+    _, channels, *space = w.values[x].shape
+    groups = w.one([n for n in (1, 1, 2) if channels % n == 0])
+    outputs, dilation = groups * w.one((1, 2)), w.one((1, 1, 2))
+    size = tuple(w.one([n for n in (1, 2, 3) if dilation * (n - 1) < length] or [1]) for length in space)
+    dtype = w.values[x].dtype.name
+    weight, bias = (w.leaf(shape, dtype) for shape in ((outputs, channels // groups, *size), (outputs,)))
+    steps = {"stride": w.one((1, 1, 2)), "padding": w.one((0, 0, 1)), "dilation": dilation, "groups": groups}
+    return w.write(f"conv{len(space)}d", x, weight, bias, **steps)
+
+
+def pooled(w: ProgramWriter) -> int:
+    """The largest number, or the mean, of each window."""
+    x = _image(w)
+    size = min(w.one((1, 2, 3)), *w.values[x].shape[2:])
+    padding = w.one((0, 0, size // 2))
+    return w.write(w.one(("max_pool", "avg_pool")), x, size=size, stride=w.one((None, 1, 2)), padding=padding)
+
+
+def dropped(w: ProgramWriter) -> int:
+    """Some elements as zero."""
+    return w.write("dropout", w.pick(is_float), rate=w.one((0.0, 0.3, 0.5)), seed=int(w.rng.integers(100)))
+
+
 def parameters_of(program: RandomProgram) -> list[tl.ComputationNode]:
     """Its parameters, also those of its layers: a test may give them new values between calls."""
     own = [[x] if isinstance(x, tl.ComputationNode) else x.parameters() for x in program.own.values()]
@@ -103,4 +146,4 @@ def parameters_of(program: RandomProgram) -> list[tl.ComputationNode]:
 class ProgramsWithLayers(Programs):
     """Random programs in which layers and attention occur as well."""
 
-    real = (*REAL, attended, attended, layer, layer, layer, embedded)
+    real = (*REAL, attended, attended, layer, layer, layer, embedded, convolved, convolved, pooled, pooled, dropped)

@@ -127,7 +127,7 @@ PLANTED = {
     "a number and not an array": ("factor", "3 times", lambda g, y, x: 3 * g, lambda x: +x, [1.5], {}),
     "half, and no square": ("factor", "-0.5", lambda g, y, x: g / 2, np.negative, [X], {}),
     "g passed on where y falls": ("sign", "-1", lambda g, y, x: g, np.negative, [X], {}),
-    "the 2 of a square": ("factor", "is a factor of 2 missing", lambda g, y, x: g * x, np.square, [X], {}),
+    "the 2 of a square": ("factor", "is a 2 missing", lambda g, y, x: g * x, np.square, [X], {}),
     "ReLU without a mask": ("missing-mask", "x is negative", lambda g, y, x: g, relu, [X], {}),
     "scaled ReLU": ("missing-mask", "x is negative", lambda g, y, x: 3 * g, lambda x: 3 * relu(x), [X], {}),
     "mask the wrong way": ("extra-mask", "x is negative", lambda g, y, x: g * 2 * x * (x > 0), np.square, [X], {}),
@@ -187,6 +187,14 @@ MISTAKES = {
     "no-return": lambda part, g: None, "wrong-type": lambda part, g: "a gradient",
     "reshaped": lambda part, g: part[None], "differs": lambda part, g: part + np.cos(9 * part) + 0.3,
 }  # fmt: skip
+
+
+def test_a_factor_that_divides_is_not_said_to_be_missing():
+    divided = diagnose(lambda g, y, a, b: (g / b, g * a), np.multiply, [2.0, -3.0], [0.5, 4.0], names=["a", "b"])
+    assert divided.code == "missing-factor" and "does one divide that should not?" in divided.sentence
+    undivided = diagnose(lambda g, y, a, b: (g / b, -g * y), np.divide, [2.0, -3.0], [0.5, 4.0], names=["a", "b"])
+    assert undivided.code == "extra-factor" and "divided by the factor b" in undivided.sentence
+    assert undivided.sentence.endswith("is one too many, or is a division missing?")
 
 
 @pytest.mark.parametrize("code", MISTAKES)
@@ -417,7 +425,8 @@ class OneNumber(Affine):
 
 
 LAYERS = {
-    NoGate: ("missing-factor", "the output misses the factor x"), OneNumber: ("wrong-shape", "the output has shape ()"),
+    NoGate: ("missing-factor", "the output is right when multiplied by the factor x"),
+    OneNumber: ("wrong-shape", "the output has shape ()"),
     OneColumn: ("wrong-shape", "the output has shape (4, 1); it must have (4, 3)"),
     NoScaling: ("factor", "1 / (alpha / r)"), WrongSign: ("sign", "the output"),
     NoParameters: ("missing-parameter", "lora_A"), OneMore: ("extra-parameter", "bias"),
@@ -532,6 +541,19 @@ STEPS = {
 def test_a_mistake_in_a_training_step_is_named(code):
     diagnosis = tl.learn.diagnose_step(STEPS[code])
     assert diagnosis is not None and diagnosis.code == code.strip(), diagnosis
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda p, lr, g: p.value - g, "the learning rate is missing"),
+        (lambda p, lr, g: p.value - lr * lr * g, "the learning rate, which counts twice"),
+        (lambda p, lr, g: p.value - lr * g * 5, "the batch size"),
+        (lambda p, lr, g: p.value - lr * g / 5, "1 / the batch size"),
+    ],
+)
+def test_a_factor_of_a_training_step_has_one_name(change, name):
+    assert tl.learn.diagnose_step(own_update(change)).sentence.endswith(name)
 
 
 @given(st.integers(0, 2**20))

@@ -189,7 +189,8 @@ def multiplies_what_does_not_fit(x):
         (lambda: 6, "wrong-arguments", "double takes no arguments; it must take (x)"),
         (lambda x, y=1, *, z: 6, "wrong-arguments", "double takes (x, y=1, *, z); it must take (x)"),
         (multiplies_what_does_not_fit, "shapes-do-not-fit", "`return tl.parameter(np.ones((4, 3))) * np.ones(4)`"),
-        (lambda x: [6.0, 6.0], "wrong-shape", "(2,)"),
+        (lambda x: [6.0, 6.0], "wrong-type", "the result is a list; a number is needed"),
+        (lambda x: np.ones(2), "wrong-shape", "(2,)"),
         (6.0, "wrong-type", "double is of type float; it must be a function"),
     ],
 )

@@ -15,6 +15,7 @@ from tinygrad_lora.learn.diagnosis import Wrong, example, number, written
 from tinygrad_lora.learn.exercises.t01 import values as t01_values
 from tinygrad_lora.learn.exercises.t04 import diamond as t04_diamond
 from tinygrad_lora.learn.exercises.t09 import fusible as t09_fusible
+from tinygrad_lora.learn.exercises.t10 import reuse as t10_reuse
 from tinygrad_lora.learn.tutorials import tutorial
 
 
@@ -160,6 +161,90 @@ def test_a_name_must_explain_every_answer_that_is_wrong():
     assert "that is the smallest" in smallest
 
 
+def test_nan_is_not_explained_by_another_way_to_nan():
+    def adam(t, v):
+        def step(parameters, lr, memory):
+            n = memory["t"] = memory.get("t", t) + 1
+            for p in parameters:
+                m, s = memory.get(p, (0.0, v))
+                memory[p] = m, s = 0.9 * m + 0.1 * p.gradient, 0.999 * s + 0.001 * p.gradient**2
+                p.value = p.value - lr * m / (1 - 0.9**n) / (np.sqrt(s / (1 - 0.999**n)) + 1e-8)
+
+        return step
+
+    assert "if t is 0 in the first step" in told("07-adam", adam_step=adam(-1, 0.0))
+    below = told("07-adam", adam_step=adam(0, -1.0))
+    assert "to nan" in below and "t is 0" not in below
+
+
+def test_a_rate_that_changes_is_given_for_each_step():
+    def remembers_the_step(parameters, lr, memory):
+        for p in parameters:
+            memory[p] = 0.9 * memory.get(p, 0.0) + lr * p.gradient
+            p.value = p.value - memory[p]
+
+    before, yours, lr, g = -1.625, -0.975, (0.5, 0.25), (1.75, -5.75)
+    report = told("07-momentum", momentum_step=remembers_the_step)
+    assert f"goes from {before} to {yours}" in report
+    assert f"lr is {lr[0]}, then {lr[1]}; its gradient is {g[0]}, then {g[1]}" in report
+    assert yours == pytest.approx(before - 0.9 * lr[0] * g[0] - lr[1] * g[1])
+
+
+def test_the_numbers_of_a_training_step_give_those_of_the_student():
+    def decays(model, loss, optimizer, x, target):
+        optimizer.zero_gradients()
+        value = loss(model(x), target)
+        value.backward()
+        for p in model.parameters():
+            p.value = 0.9 * p.value - 0.25 * p.gradient
+        return float(value)
+
+    rows = dict(run_checks(load_exercise("07-step"), {"train_step": decays}).diagnosis.example)
+    lr, before, g, yours, right = (float(x) for x in rows.values())
+    assert [*rows][-2:] == ["yours", "should be"]
+    assert yours == pytest.approx(0.9 * before - lr * g, rel=1e-4) and right == pytest.approx(before - lr * g, rel=1e-4)
+
+
+def test_a_loss_that_is_not_right_is_shown_with_what_it_is_made_of():
+    def doubles(model, loss, optimizer, x, target):
+        return 2 * reference_values("07-step")["train_step"](model, loss, optimizer, x, target)
+
+    report = told("07-step", train_step=doubles)
+    assert all(f"  {name} " in report for name in ("model(x)", "target", "loss(y, target)", "yours", "should be"))
+
+
+def test_the_largest_difference_is_not_always_one_half():
+    assert "should be  1.5" in told("12-ship", largest_difference=lambda f, g, x: 0.5)
+
+
+def test_what_is_not_the_old_weight_need_not_hold_the_adapter():
+    (Adapted,) = reference_values("11-merge").values()
+
+    def zeroed(self):
+        self.W, self.kept = 0.0 * self.W, None
+
+    report = told("11-merge", Adapted=type("Adapted", (Adapted,), {"unmerge": zeroed}))
+    assert "still in it" not in report and "neither the old W nor the merged one" in report
+
+
+def test_an_attribute_that_is_no_parameter_is_not_said_to_be_missing():
+    (Linear,) = reference_values("06-linear").values()
+
+    class Bare(Linear):
+        def __init__(self, input_size, output_size, seed=0):
+            super().__init__(input_size, output_size, seed)
+            self.bias = np.zeros(output_size)
+
+    assert "what you assign to it is an array: put it into tl.parameter(...)" in told("06-linear", Linear=Bare)
+
+
+def test_what_does_not_fit_in_a_traced_function_has_the_names_of_its_arguments():
+    def training_step(x, labels, W1, b1, W2, b2):
+        return [tl.cross_entropy(tl.tanh(x + b1) @ W2 + b2, labels), W1, b1, W2, b2]
+
+    assert "'x' (7, 4) and b 'b1' (5,)" in told("10-step", training_step=training_step)
+
+
 def test_a_list_is_not_asked_for_because_of_duplicates_where_nothing_was_returned():
     assert "duplicates" not in told("01-edges", edges=lambda output: None)
     assert "duplicates" in told("01-edges", edges=lambda output: set())
@@ -215,6 +300,21 @@ def test_a_text_is_no_number(id, name, key, words):
 def test_a_place_is_one_number():
     report = told("10-reuse", places=lambda program, outputs: {name: "lr" for name, _, _ in program})
     assert "the place of t0 is of type str; a number is needed" in report
+
+
+@pytest.mark.parametrize(
+    "op, outputs, words",
+    [
+        ("tanh", ["t2"], "t0 is read last in step 1, and step 1 makes t1, which may stand in its place"),
+        ("matmul", ["t2"], "t0 is read last in step 1, and step 2 makes t2, which may stand in its place"),
+        ("tanh", ["t0", "t1"], ""),
+    ],
+)
+def test_only_an_array_that_is_not_needed_any_more_gives_its_place(op, outputs, words):
+    program = [("t0", "tanh", ("x",)), ("t1", op, ("t0", "x")), ("t2", op, ("t1", "x"))]
+    assert t10_reuse.one_that_fits(program, outputs) == words
+    own = told("10-reuse", places=lambda program, outputs: {name: i for i, (name, _, _) in enumerate(program)})
+    assert "t0 is read last in step 1" in own
 
 
 def test_the_commonest_slip_with_indices_has_a_name():

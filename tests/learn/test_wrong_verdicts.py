@@ -1,5 +1,6 @@
 """No wrong verdict: what an answer keeps between calls, exceptions in words, and the same verdict from every seed."""
 
+import linecache
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from tinygrad_lora.learn.cases import ladder
 from tinygrad_lora.learn.checking.arguments import on_copies
 from tinygrad_lora.learn.checking.cells import newest_broken, note_about
 from tinygrad_lora.learn.checking.counterfactual import KeptState, with_own_names
-from tinygrad_lora.learn.checking.exceptions import RULES, explained
+from tinygrad_lora.learn.checking.exceptions import RULES, explained, words_of
 from tinygrad_lora.learn.checking.guard import line_of
 from tinygrad_lora.learn.checking.repetition import alike, kept
 from tinygrad_lora.learn.diagnosis import Wrong
@@ -252,6 +253,68 @@ def test_what_is_said_of_an_argument_that_is_missing_depends_on_what_is_passed()
     assert len(set(said)) == 3
 
 
+REMEDIES = {  # each tells one of several remedies, and an exercise may ask for another
+    "a node is not iterable": lambda x: list(x),
+    "nodes are read-only": lambda x: x.__setitem__(0, 1.0),
+    "a node has no .add": lambda x: x.add,
+    "a node is not searched with `in`, since nodes equal only themselves": lambda x: 1 in x,
+    "index: only numbers and slices": lambda x: x["x"],
+    "gradients() starts at a number, and this node has shape (2, 3)": lambda x: tl.gradients(x, x),
+    "a parameter must hold floats, not int64": lambda x: tl.parameter(3),
+    "matmul: a (2, 3) and b (2, 3): the 3 columns of a must match the 2 rows of b": lambda x: x @ x,
+}
+
+
+@pytest.mark.parametrize("words", REMEDIES)
+def test_of_several_remedies_none_is_given(words):
+    with pytest.raises((TypeError, AttributeError, ValueError, RuntimeError)) as caught:
+        REMEDIES[words](tl.parameter(np.ones((2, 3))))
+    assert words_of(caught.value) == words != str(caught.value)
+
+
+def test_a_call_that_does_not_stand_in_the_line_was_passed_on():
+    error = TypeError("cross_entropy: missing a required argument 'labels'; write cross_entropy(logits, labels)")
+    assert "passed on" in explained(error, "f, line 2: `step(x, labels)`")[1]
+    assert "passed on" not in explained(error, "f, line 2: `tl.cross_entropy(x)`")[1]
+
+
+def test_a_vector_in_a_product_is_explained_where_its_shape_is_not_the_students():
+    with pytest.raises(ValueError) as caught:
+        tl.parameter(np.ones((7, 4))) @ tl.parameter(np.ones(5))
+    assert "(n, 1) on the right" in explained(caught.value)[1]
+
+
 def test_a_line_of_a_compiled_library_is_not_the_students():
     frame = SimpleNamespace(f_code=compile("1 / 0", "numpy/random/_common.pyx", "exec"))
     assert not line_of(SimpleNamespace(tb_frame=frame, tb_lineno=1, tb_next=None))
+
+
+CALLS = """
+def inner(pairs):
+    return [a for a, b in pairs]
+def outer(pairs):
+    return [inner(p) for p in [pairs]]
+def again(n):
+    return again(n - 1) if n else inner([1])
+def alone(n):
+    return 1 / n
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "line", "called"),
+    [
+        ("outer([(1, 2, 3)])", "inner, line 3: `", ", called in outer, line 5: `return [inner(p) for p in [pairs]]`"),
+        ("again(2)", "inner, line 3: `", ", called in again, line 7: `"),
+        ("alone(0)", "alone, line 9: `return 1 / n`", ""),
+    ],
+)
+def test_an_error_in_a_function_is_told_with_the_call(monkeypatch, call, line, called):
+    """What is wrong may be what the other function handed on."""
+    monkeypatch.setitem(linecache.cache, "answer.py", (len(CALLS), None, CALLS.splitlines(True), "answer.py"))
+    scope = {}
+    exec(compile(CALLS, "answer.py", "exec"), scope)
+    with pytest.raises((ValueError, TypeError, ZeroDivisionError)) as raised:
+        eval(call, scope)
+    place = line_of(raised.value.__traceback__.tb_next)
+    assert place.startswith(line) and called in place and ("called in" in place) == bool(called)

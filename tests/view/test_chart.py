@@ -307,11 +307,19 @@ def test_a_chart_is_saved_as_svg_or_as_a_page(tmp_path):
         (lambda c: c.image([[1]], colors="red"), ValueError, "colors is one of ink, share, signed, class"),
         (lambda c: c.contours([1, 2], [1, 2, 3], np.ones((2, 3))), ShapeError, r"it must be \(3, 2\)"),
         (lambda c: c.contours([1, 2], [1, 2], [[1, 2], [3, np.nan]]), ShapeError, "finite"),
+        (lambda c: Chart(log="z"), ValueError, "names axes"),
+        (lambda c: Chart(grid=True), ValueError, "names axes"),
+        (lambda c: c.line([1], [2], series="a"), ValueError, "whole number from 0 to 7"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(draw, error, words):
     with pytest.raises(error, match=words):
         draw(Chart())
+
+
+def test_numbers_may_be_labels():
+    drawn = tl.Chart(2, x=3).line([1, 2], [3, 4], 8).svg()
+    assert all(f">{number}<" in drawn for number in (2, 3, 8))
 
 
 def test_the_public_name_is_the_same_and_nodes_are_numbers():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from numpy import ndarray
@@ -12,6 +12,7 @@ from numpy import ndarray
 from .nodes import AdvisingNode
 
 _PACKAGE = __name__.partition(".")[0]
+_REWRITERS = {f"{_PACKAGE}.core.trace", f"{_PACKAGE}.core.graph"}
 REPLACED = "replaced"  # in the memory of a graph: for each node what rewrites have put in its place
 
 
@@ -21,12 +22,17 @@ def user_line() -> tuple[str, int] | None:
     None if this package made it, when it traced or rewrote a graph.
     """
     frame: Any = sys._getframe(2)  # past the caller
-    while frame and (module := frame.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE:
-        if module.endswith((".core.trace", ".core.graph")):
+    while frame and _is_of_package(module := frame.f_globals.get("__name__", "")):
+        if module in _REWRITERS:
             return None
         frame = frame.f_back
     # Code that a tool wrote, such as the asserts of pytest, may have no line of its own.
     return (frame.f_code.co_filename, frame.f_lineno or frame.f_code.co_firstlineno) if frame else None
+
+
+@cache
+def _is_of_package(module: str) -> bool:
+    return module.partition(".")[0] == _PACKAGE
 
 
 def give_origin(node: Any, origin: tuple[str, int] | None, start: int) -> None:

@@ -18,6 +18,7 @@ from .calling import Arguments, Binder, ContainerForm, is_container, taken_apart
 from .checks import first_call
 from .checks.culprit import find_culprit
 from .checks.warn import warn_of_fault
+from .engines.choice import choice
 from .last_program import LastProgram
 from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, name_of, passes_for_calls
 from .programs import Cache, CompiledProgram, collector_paused
@@ -44,9 +45,10 @@ class CompiledFunction(LastProgram):
         if not callable(function):
             raise CompileError(f"compile takes a function or a layer, not {type(function).__name__}")
         self.function, self.engine = function, check_engine(engine)
-        self.buffers, self.check = buffers and engine == "numpy", first_call.checked_setting(check)
+        self.buffers, self.check = buffers and engine != "numba", first_call.checked_setting(check)
         self.passes, self.techniques = split(passes, without, self.buffers)
-        words = import_module(f".engines.{engine}", __package__).WORDS if engine != "numpy" else ()
+        self.passes_for_loops = split(passes, without, buffers=False)[0]
+        words = import_module(".engines.numba", __package__).WORDS if engine != "numpy" else ()
         name = getattr(function, "__name__", None) or type(function).__name__
         self.name = program_name(name if isinstance(name, str) else "compiled", words)
         self._start()
@@ -116,13 +118,26 @@ class CompiledFunction(LastProgram):
             forms.append(form)
             return [leaf.value for leaf in leaves]
 
-        graph = before = traced(flat, call.arrays, call.array_labels)
-        snapshots = list(improving(graph, self.passes))
-        graph = _last_kept(snapshots, graph)
-        if self.buffers:
+        graph = traced(flat, call.arrays, call.array_labels)
+        if self.engine != "auto":
+            return self._improved(graph, forms[0], self.engine)
+        engine, reason = choice(graph)
+        try:
+            return self._improved(graph, forms[0], engine, reason)
+        except CompileError as error:  # it looked as if numba could translate this
+            if engine == "numpy":
+                raise
+            return self._improved(graph, forms[0], "numpy", f"{error}")
+
+    def _improved(self, traced: Graph, form: ContainerForm | None, engine: str, reason: str = "") -> CompiledProgram:
+        """The program of a traced graph, after all passes. `reason`: why by this engine, where that was open."""
+        planned = self.buffers and engine == "numpy"
+        snapshots = list(improving(traced, self.passes if planned else self.passes_for_loops))
+        graph = _last_kept(snapshots, traced)
+        if planned:
             snapshots += improving_calls(graph, self._frozen(graph), self.techniques)
             graph = _last_kept(snapshots, graph)
-        program = CompiledProgram(self.name, before, graph, tuple(snapshots), forms[0])
+        program = CompiledProgram(self.name, traced, graph, tuple(snapshots), form, engine, reason)
         self._write(program, self._names(graph), self._frozen(graph), *self._replaced(graph))
         for node, variable in program.variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
@@ -133,8 +148,8 @@ class CompiledFunction(LastProgram):
         into: Mapping[int, ComputationNode], views: Mapping[ComputationNode, Any],
     ) -> None:  # fmt: skip
         """Give a program its text, in one of three ways."""
-        if self.engine != "numpy":
-            program.run_by_engine(self.engine, names)
+        if program.engine != "numpy":
+            program.run_by_engine(names)
         elif self.buffers:
             program.run_in_planned_memory(names, self.techniques, frozen, into, views)
         else:
@@ -164,7 +179,7 @@ class CompiledFunction(LastProgram):
         def run(part: Graph, arrays: Sequence[Any]) -> Sequence[Any]:
             if part is program.graph:
                 return program.outputs(values)
-            small = CompiledProgram(self.name, part, part, (), None)
+            small = CompiledProgram(self.name, part, part, (), None, program.engine)
             self._write(small, {}, [leaf for leaf in self._frozen(program.graph) if leaf in part.inputs], {}, {})
             return small.outputs(arrays)
 
@@ -213,8 +228,9 @@ def compile(
     off. Changes to anything else that a function uses go unnoticed: compile it again.
 
     `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
-    `buffers=False` prints plain expressions, which allocate every result. `engine="numba"` runs the same
-    graph as loops in machine code (`pip install "tinygrad-lora[speed]"`). `without` leaves out techniques by name.
+    `buffers=False` prints plain expressions, which allocate every result. `engine="numba"` runs the same graph as loops
+    in machine code (`pip install "tinygrad-lora[speed]"`), which takes seconds to make; `engine="auto"` does so where
+    that is installed and known to win, and `.report` says why or why not. `without` leaves out techniques by name.
 
     Before a new program runs for the first time, it is compared with its graph on the same arrays, run operation by
     operation: by default where that takes at most 15 % of the time that compiling took and 256 MB, with `check=True`

@@ -54,8 +54,10 @@ class LastProgram:
 
     @property
     def report(self) -> str:
-        """A table of the passes, and how the calls and the memory were chosen."""
-        return table(self.program.traced, self.snapshots, self.program.planned)
+        """A table of the passes, how the calls and the memory were chosen, and the engine where that was chosen."""
+        program = self.program
+        lines = [f"engine: {program.engine}, because {program.reason}"] if program.reason else []
+        return "\n".join([table(program.traced, self.snapshots, program.planned), *lines])
 
     @property
     def memory(self) -> Memory:
@@ -92,8 +94,8 @@ class LastProgram:
         `parameters` these are written as well, to a file of the same name that ends in .npz, and `load_parameters()` in
         the program reads them: `program(x, *load_parameters())`.
         """
-        if self.engine != "numpy":
-            needs = f"a program of the engine {self.engine!r} needs that library"
+        if self.program.engine != "numpy":
+            needs = f"a program of the engine {self.program.engine!r} needs that library"
             raise CompileError(f"{needs}: compile with engine='numpy'")
         program, path = self.program, Path(path)
         graph = program.graph

@@ -1,7 +1,7 @@
 """Questions about nodes that several passes ask, and the rewrite that most of them are."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
 from math import isfinite, log10
@@ -83,12 +83,14 @@ def _uses(graph: Graph) -> Counter[Node]:
 
 
 def rewrite_unshared(
-    graph: Graph, rule: Callable[[Node, set[Node]], Node], may_change: Callable[[Node], bool], op: Op | None = None
-) -> Graph:
+    graph: Graph, rule: Callable[[Node, set[Node]], Node], may_change: Callable[[Node], bool], op: Op | None = None,
+    at: Container[Op] | None = None,
+) -> Graph:  # fmt: skip
     """The graph in which `rule(node, once)` takes the place of each operation, parents first.
 
     `once` holds those results so far that one operation uses and that `may_change` is true of: nobody else needs them
-    as they are. Without the operation `op` the graph has nothing to rewrite.
+    as they are. Without the operation `op` the graph has nothing to rewrite. With `at`, rule and `may_change` are asked
+    at these operations alone.
     """
     once: set[Node] = set()
     if op is not None and all(node.op is not op for node in graph.nodes):
@@ -100,7 +102,7 @@ def rewrite_unshared(
             once.add(node)
         return node
 
-    return graph.map(build)
+    return graph.map(build, at=at)
 
 
 def shaped(x: Node, shape: Shape) -> Node:

@@ -36,8 +36,10 @@ class CompiledProgram:
     """What was generated for one signature: graphs, source, and the function that runs."""
 
     def __init__(
-        self, name: str, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: ContainerForm | None
-    ) -> None:
+        self, name: str, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: ContainerForm | None,
+        engine: str = "numpy", reason: str = "",
+    ) -> None:  # fmt: skip
+        self.engine, self.reason = engine, reason  # why this engine, where that was open
         self.name, self.traced, self.graph, self.snapshots, self.form = name, traced, graph, snapshots, form
         self.captured = graph.captured
         self.structure: Any = None
@@ -66,9 +68,9 @@ class CompiledProgram:
         self.source, self.variables = emit(self.graph, self.name, names)
         self._idle = [function_from_source(self.name, self.source)]
 
-    def run_by_engine(self, engine: str, names: Mapping[Node, str]) -> None:
+    def run_by_engine(self, names: Mapping[Node, str]) -> None:
         """The same graph through another library."""
-        build = import_module(f".engines.{engine}", __package__).build
+        build = import_module(f".engines.{self.engine}", __package__).build
         (self.source, self.variables), run = build(self.graph, self.name, names)
         self._idle = [run]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -15,6 +15,7 @@ from .node import Array, ComputationNode, Op, Operand, tick
 
 Nodes = Sequence[ComputationNode]
 Build = Callable[[ComputationNode, tuple[ComputationNode, ...]], ComputationNode]
+Replacements = Mapping[ComputationNode, ComputationNode]
 _kind = attrgetter("_shape", "_dtype")
 
 
@@ -85,19 +86,19 @@ class Graph:
         values = dict(self.running(*arrays))
         return [values[node] for node in self.outputs]
 
-    def map(self, build: Build, leaves: Mapping[ComputationNode, ComputationNode] | None = None) -> Graph:
+    def map(self, build: Build, leaves: Replacements | None = None, at: Container[Op] | None = None) -> Graph:
         """The graph in which `build(old, new_parents)` takes the place of each operation, parents first.
 
-        `leaves` says which leaf takes the place of which; the others stay. Where nothing changes, it is this graph.
+        `leaves` says which leaf takes the place of which; the others stay. With `at`, `build` is asked at these
+        operations alone. Where nothing changes, it is this graph.
         Raises PassError where `build` gives something of another shape or dtype.
         """
         new = {old: leaf for old, leaf in (leaves or {}).items() if leaf is not old}  # what has changed
         for node in self.nodes:
-            if parents := node.parents:
-                start = tick()
-                if not new.keys().isdisjoint(parents):
-                    parents = tuple([new.get(p, p) for p in parents])
-                if (made := build(node, parents)) is not node:
+            asked = at is None or node.op in at
+            if (parents := node.parents) and (asked or not new.keys().isdisjoint(parents)):
+                start, parents = tick(), tuple(map(new.get, parents, parents))
+                if (made := build(node, parents) if asked else rebuilt(node, parents)) is not node:
                     if type(made) is not ComputationNode or _kind(made) != _kind(node):
                         refuse_replacement(node, made)
                     new[node] = made

@@ -25,7 +25,7 @@ def kind_of(value: object) -> str:
     """What a value is, as in "gave a list"."""
     if value is None:
         return "None"
-    usual = {ComputationNode: "node", np.ndarray: "array"}
+    usual = {ComputationNode: "node", np.ndarray: "array", np.ufunc: "function"}
     return with_article(usual.get(type(value), type(value).__name__))
 
 
@@ -45,11 +45,13 @@ def as_array(value: object, name: str = "the result", shape: Shape | None = None
         needed = "a number, as in float(node)," if shape == () else "an array, such as its .value or its .gradient,"
         raise refuse("wrong-type", f"{name} is a node; {needed} is needed")
     needed = "a number" if shape == () else "an array of numbers"
+    if shape == () and type(value) in (list, tuple):
+        raise refuse("wrong-type", f"{name} is {kind_of(value)}; {needed} is needed")
     plain = value if type(value) is np.ndarray else _plain(value, name, needed)
     if plain.dtype.kind not in "fiub":
         raise refuse("wrong-type", f"{name} has dtype {plain.dtype}; it must hold real numbers")
     if shape is not None and plain.shape != shape:
-        raise refuse("wrong-shape", f"{name} has shape {plain.shape}; it must have {shape}")
+        raise refuse("wrong-shape", f"{name} has shape {plain.shape}; it must have {shape or '(), as numbers have'}")
     return _array(plain, dtype=np.float64)
 
 
@@ -68,7 +70,8 @@ def _plain(value: Any, name: str, needed: str) -> Array:
     if kind in NUMBERS:
         return _asarray(value)
     if kind in (list, tuple):
-        parts = [v if type(v) is np.ndarray else _plain(v, f"{name}, in a {kind.__name__},", needed) for v in value]
+        inside = f"{name.rstrip(',')}, in a {kind.__name__},"
+        parts = [v if type(v) is np.ndarray else _plain(v, inside, needed) for v in value]
         if len({p.shape for p in parts}) > 1:
             raise refuse("wrong-type", f"{name} is a list of rows of different lengths")
         return _array(parts)
@@ -90,10 +93,9 @@ def as_whole(value: Any, name: str = "the result") -> int:
 
 def as_nodes(value: Any, name: str = "the result") -> list[ComputationNode]:
     """A list of nodes, as a list of our own. Takes a list or tuple."""
-    if value is None:
-        raise refuse("no-return", f"{name} is None: does every path of your function end with `return`?")
+    _there(value, name)
     if type(value) not in (list, tuple):
-        raise refuse("wrong-type", f"{name} is of type {type(value).__name__}; a list of nodes is needed")
+        raise refuse("wrong-type", f"{name} is {kind_of(value)}; a list of nodes is needed")
     nodes = list(value)
     if other := [x for x in nodes if type(x) is not ComputationNode]:
         raise refuse("wrong-type", f"{name} holds {kind_of(other[0])}; all must be nodes")

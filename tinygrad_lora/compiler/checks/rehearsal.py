@@ -276,6 +276,8 @@ class Rehearsal:
                 made = StandIn(self, None, array, Buffer("memory"))
             else:
                 made = self._leaf(node, "constant", array)
+                if array.base is not None:  # a long constant is a view itself: what is a view of it has its base
+                    arrays[id(array.base)] = made
             stand_ins[name] = arrays[id(array)] = made
         return stand_ins
 

@@ -36,10 +36,9 @@ def build(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> t
     """
     numba = _library("numba")
     _library("scipy")  # numba finds BLAS there
-    for node in opened(graph)[0].nodes:
-        if node.dtype.name not in ("float32", "float64") and node.dtype.kind not in "iub":
-            place = f"{_label(node)} has it: cast to float32 first"
-            raise CompileError(f'engine="numba" has no {node.dtype}, and {place}, or {REMEDY}')
+    if others := [node for node in opened(graph)[0].nodes if not has_dtype(node)]:
+        place = f"{_label(others[0])} has it: cast to float32 first"
+        raise CompileError(f'engine="numba" has no {others[0].dtype}, and {place}, or {REMEDY}')
     emitted = written_as_loops(graph, name, names)
     try:
         compiled = _translated(numba, emitted.source, name, graph)
@@ -47,6 +46,11 @@ def build(graph: Graph, name: str, names: Mapping[Node, str] | None = None) -> t
         places = ", ".join(map(_label, _untranslatable(numba, graph)))
         raise CompileError(f'engine="numba" cannot translate {places or "this program"}: {REMEDY}') from error
     return emitted, _running(compiled, graph)
+
+
+def has_dtype(node: Node) -> bool:
+    """Whether numba has the dtype of a node."""
+    return node.dtype.name in ("float32", "float64") or node.dtype.kind in "iub"
 
 
 def _library(module: str) -> Any:

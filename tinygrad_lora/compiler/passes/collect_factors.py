@@ -9,6 +9,7 @@ Why it is legal. Multiplication distributes over addition. A common factor can b
 
 from collections.abc import Iterable
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +22,15 @@ from ..terms import Powers, Term, TermWriter, commonest, term_of
 
 PLAIN = {*SUMS, ops.multiply}
 LINKS = {*PLAIN, ops.divide, ops.scale, ops.reduce_sum}  # what sums of products are made of
+Form = tuple[Any, ...]
 MOST_TERMS, MOST_FACTORS = 16, 8  # a longer sum or product counts as one array
 
 
 def collect_factors(graph: Graph) -> Graph:
     r"""$ab + ac = a(b + c)$, $2ab + ab = 3ab$ and $\sum_j a_{ij} s_i = s_i \sum_j a_{ij}$."""
-    best: set[Node] = graph.memory.setdefault(collect_factors, set())  # sums that had no better form, here or before
-    top = _regions(graph, best)
+    best: set[Form] = graph.memory.setdefault(collect_factors, set())  # sums that had no better form, here or before
+    forms = {above: (_form(nodes), nodes) for above, nodes in _regions(graph).items()}
+    top = {node: above for above, (form, nodes) in forms.items() if form not in best for node in nodes}
     if not top:
         return graph
     algebra = _Algebra(node for node in graph.nodes if not node.parents)
@@ -41,14 +44,14 @@ def collect_factors(graph: Graph) -> Graph:
         if top[old] is not old:
             return node
         if (better := algebra.settle(node)) is node:
-            best.add(node)
+            best.add(forms[old][0])
         return better
 
     return graph.map(build)
 
 
-def _regions(graph: Graph, best: set[Node]) -> dict[Node, Node]:
-    """The sums of products that have more than one form: for each node in them the last one, which others use."""
+def _regions(graph: Graph) -> dict[Node, list[Node]]:
+    """The sums of products that have more than one form: by the last node, which others use, all nodes in them."""
     top: dict[Node, Node] = {}
     outputs = set(graph.outputs)
     members: dict[Node, list[Node]] = {}
@@ -60,8 +63,21 @@ def _regions(graph: Graph, best: set[Node]) -> dict[Node, Node]:
                 above = None
             top[node] = node if above is None else above
             members.setdefault(top[node], []).append(node)
-    chosen = [above for above, nodes in members.items() if len(nodes) > 1 and above not in best and _has_choice(nodes)]
-    return {node: above for above in chosen for node in members[above]}
+    return {above: nodes for above, nodes in members.items() if len(nodes) > 1 and _has_choice(nodes)}
+
+
+def _form(nodes: list[Node]) -> Form:
+    """What a sum of products has in common with one that differs from it in the arrays that it takes alone."""
+    number: dict[Node, int] = {}
+    form: list[Any] = []
+    for node in nodes:
+        form += (node.op, node.dtype, node.shape, *node.params.values())
+        for p in (node, *node.parents):
+            if p not in number:
+                number[p] = len(number)
+                form.append(p.value.tobytes() if is_constant(p) and p.size == 1 else p.shape)
+            form.append(number[p])
+    return tuple(form)
 
 
 def _has_choice(nodes: list[Node]) -> bool:
@@ -160,6 +176,8 @@ class _Algebra:
     def _summed(self, node: Node, term: Term) -> Term | None:
         """A factor that is the same all along the summed axes stands before the sum."""
         x, axes = node.parents[0], node.params["axis"]
+        if not x.size:
+            return None  # the sum of no numbers is 0, whatever divides them; 0 / 0 is no number
         shapes = {y: padded(y, x.ndim) for y in term.powers}
         inner = {y: n for y, n in term.powers.items() if any(shapes[y][i] != 1 for i in axes)}
         if not inner or (len(inner) == len(term.powers) and term.number == 1):

@@ -28,7 +28,7 @@ def drop_shifts(graph: Graph) -> Graph:
                 return node if x is None else x - ops.reduce_max(x, **m.params)
         return node
 
-    return graph.map(build)
+    return graph.map(build, at=SUMS)
 
 
 def _without_shift(z: Node, axes: tuple[int, ...]) -> Node | None:

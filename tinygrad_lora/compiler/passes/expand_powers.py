@@ -20,7 +20,7 @@ def expand_powers(graph: Graph) -> Graph:
     Each where it pays: a few products of small arrays take longer than one power. The gradient of a loss of fourth
     powers of (64, 128) numbers takes a twentieth of the time: `python tests/benchmarks/passes.py expand_powers`.
     """
-    return graph.rewrite(_rule)
+    return graph.rewrite(_rule) if any(node.op is ops.power for node in graph.nodes) else graph
 
 
 def _rule(node: Node) -> Node | None:

@@ -28,7 +28,7 @@ def factor_products(graph: Graph) -> Graph:
     r"""$AC + BC = (A + B)C$ and $CA + CB = C(A + B)$, also with numbers before them: one product less."""
     if not any(node.op in SUMS and all(p.op in FORMS for p in node.parents) for node in graph.nodes):
         return graph
-    return rewrite_unshared(graph, _factored, lambda node: node.op in FORMS)
+    return rewrite_unshared(graph, _factored, lambda node: node.op in FORMS, at=FORMS)
 
 
 def _factored(total: Node, once: set[Node]) -> Node:

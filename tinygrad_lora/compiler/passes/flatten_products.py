@@ -20,7 +20,8 @@ def flatten_products(graph: Graph) -> Graph:
     """
     if not any(node.op is ops.matmul and node.ndim > 2 for node in graph.nodes):
         return graph
-    return rewrite_unshared(graph, _flat, lambda node: node.op is ops.matmul and node.ndim > 2)
+    forms = (ops.matmul, ops.reduce_sum)
+    return rewrite_unshared(graph, _flat, lambda node: node.op is ops.matmul and node.ndim > 2, at=forms)
 
 
 def _flat(node: Node, once: set[Node]) -> Node:

@@ -24,7 +24,9 @@ LONGEST_ROW = {np.float32: 2048, np.float64: 65_536}
 
 def inner_products(graph: Graph) -> Graph:
     r"""$\sum_{ij} (A \circ B)_{ij} = \langle A, B \rangle$, also row by row: no array for $A \circ B$."""
-    return rewrite_unshared(graph, _together, lambda node: node.op is ops.multiply, ops.reduce_sum)
+    return rewrite_unshared(
+        graph, _together, lambda node: node.op is ops.multiply, ops.reduce_sum, (ops.multiply, ops.reduce_sum)
+    )
 
 
 def _together(total: Node, once: set[Node]) -> Node:

@@ -7,12 +7,14 @@ from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
 from ..operations import add_at
-from ..patterns import counts, is_real, rewrite_unshared
+from ..patterns import SUMS, counts, is_real, rewrite_unshared
+
+FORMS = (ops.scatter_add, ops.reduce_sum, ops.scale, *SUMS)
 
 
 def join_scatters(graph: Graph) -> Graph:
     r"""$\sum_j S_{ij} = v_i$ and $Y + S = Y$ with $v_i$ added at $(i, t_i)$, where $S_{i t_i} = v_i$, else 0."""
-    return rewrite_unshared(graph, _joined, lambda node: node.op is ops.scatter_add, ops.scatter_add)
+    return rewrite_unshared(graph, _joined, lambda node: node.op is ops.scatter_add, ops.scatter_add, at=FORMS)
 
 
 def _joined(node: Node, once: set[Node]) -> Node:

@@ -29,6 +29,8 @@ def _raised_all(node: Node, once: set[Node]) -> Node:
 
 
 def _raised(node: Node, once: set[Node]) -> Node | None:
+    if node.op is not ops.reshape and ops.reshape not in [p.op for p in node.parents]:
+        return None
     match node:
         case Node(ops.reshape, [Node(ops.reshape, [x])]):
             return ops.reshape(x, **node.params)

@@ -40,7 +40,7 @@ def rebracket(graph: Graph) -> Graph:
     best, cost, opened = graph, graph_cost(graph).nanoseconds, frozenset[Node]()
     for change in dict.fromkeys([frozenset[Node](), frozenset(shared), *singly]):
         chains = _improvable(graph, links, once | (opened ^ change), answers)
-        if chains in tried:
+        if not chains or chains in tried:
             continue
         tried.append(chains)
         new = merge_duplicates(_bracketed(graph, chains))

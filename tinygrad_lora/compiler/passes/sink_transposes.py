@@ -23,7 +23,7 @@ def sink_transposes(graph: Graph) -> Graph:
                 return _transposed(x, turned, DEEPEST)
         return node
 
-    return graph.map(build)
+    return graph.map(build, at=(ops.transpose,))
 
 
 def _transposed(x: Node, turned: dict[Node, Node], depth: int) -> Node:

@@ -40,4 +40,4 @@ def square_powers(graph: Graph) -> Graph:
             return node
         return power(a, i + j)
 
-    return graph.map(build)
+    return graph.map(build, at=(ops.matmul,))

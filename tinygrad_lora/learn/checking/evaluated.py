@@ -7,6 +7,7 @@ graphs alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,7 @@ class Evaluated(CompiledFunction):
         if key not in self._traced:
             containers: list[type | None] = []
 
+            @wraps(self.function, updated=())  # whose arguments give the inputs their names
             def watched(*inputs: Any) -> Any:
                 result = self.function(*inputs)
                 containers.append(next((kind for kind in (list, tuple) if isinstance(result, kind)), None))

@@ -25,7 +25,7 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"nodes have no &, \|, \^ and ~|unsupported operand type\(s\) for \^", "power-sign",
          "In Python a power is written **, as in x**2; ^ is something else"),
     (r"cannot access local variable '(\w+)'|local variable '(\w+)' referenced", "no-value-yet",
-         "{0} has no value yet in this line: the function gives it one in a line that has not run"),
+         "{0} has no value yet in this line, since what gives it one has not run: is another name meant?"),
     (r"cannot access free variable '(\w+)'", "no-value-yet", "{0} has no value yet when this line runs"),
     (r"name '(\w+)' is not defined", "unknown-name",
          "Nothing has this name here: is it spelled as where it was defined, and does that line stand above this one? "
@@ -35,12 +35,14 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"'?(\w+)'? object has no attribute '(\w+)'|(\w+) has no \.(\w+)|type object '(\w+)' has no attribute '(\w+)'",
          "unknown-attribute", "Is this the object that you mean, and is the name spelled right?"),
     (r"unhashable type: '(\w+)'", "unhashable",
-         "A {0} can be no key of a dictionary and no member of a set, since it may change: a tuple can"),
+         "A {0} can be no key of a dictionary and no member of a set: is it what you mean? A tuple can"),
     (r"could not be broadcast together with (?:remapped )?shapes (\([\d,]*\)) (\([\d,]*\))", "shapes-do-not-fit",
          shapes_in_words),
     (r"cannot reshape array", "shapes-do-not-fit", "A reshape keeps all numbers: it cannot add or leave out any"),
     (r"does not have enough dimensions", "shapes-do-not-fit",
          "An operand of @ is a number here: a matrix product needs a matrix or a vector on each side"),
+    (r"matmul: .*(?:and b (?:'\w+' )?\(\d+, 1\)|a (?:'\w+' )?\(1, \d+\) and)", "shapes-do-not-fit",
+         "Which operand is not what you want? A vector of n numbers is (n, 1) on the right of @, on the left (1, n)"),
     (r"mismatch in its core dimension|shapes .* not aligned|each axis must be equal|must match the \d+ rows",
          "shapes-do-not-fit", "Write the shapes of both operands beside this line: which one is not what you want?"),
     (r"truth value of an array", "array-in-condition", "An array of several numbers is neither true nor false: "
@@ -79,7 +81,10 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
          "A set or dictionary must not grow while a loop walks through it: walk through a list"),
     (r"is not a parameter|needs? a parameter|must hold floats|not the text|pass an array of numbers", "not-numbers",
          "An array of floating-point numbers is needed here"),
-    (r"inhomogeneous", "not-numbers", "The rows of an array must have equal lengths"),
+    (r"inhomogeneous", "not-numbers",
+         "An array was asked for, and this is a list of parts of different shapes: is it one of them that you mean?"),
+    (r"gradients\(\) starts at a number", "gradient-error",
+         "Which number does the formula take the gradient of? Compute that number first"),
 )  # fmt: skip
 
 
@@ -90,11 +95,26 @@ IN_LINES: tuple[tuple[str, str, str, str], ...] = (
     (r"truth value of an array", r"^(?!.*(?:\b(?:if|elif|while|and|or|not|assert|in)\b|bool\())", "wrong-call",
          "Nothing in this line is a condition, so it is a call that asks whether an array is true: which of its "
          "arguments is not what that call takes there?"),
+    (r"cross_entropy: missing a required", r"^(?!.*cross_entropy\()", "wrong-call",
+         "It is not called in this line: to what was it passed on, and in which place?"),
     (r"missing \d+ required positional", r"[(,] *\*\w", "wrong-call",
          "An argument is missing in this call, or there are too few after its *: does a set drop what comes twice?"),
     (r"missing \d+ required positional", r"\*\*\w", "wrong-call",
          "Which arguments does that take? A list counts as one: a * before it passes its items one by one"),
 )  # fmt: skip
+
+
+# What these say after ":" or ";" is one of several remedies, and which one an exercise asks for is not known here.
+REFUSALS = re.compile(
+    r"(a node is not iterable|nodes are read-only|nodes have no &, \|, \^ and ~|a node has no \.add|"
+    r"index: only numbers and slices|a parameter must hold floats, not \w+|a node is not searched with `in`[^:]*|"
+    r"\w+\(\) starts at a number, and this node has shape [^:]*)[:;] .*|; [ab]\.mT is \([\d, ]*\)"
+)
+
+
+def words_of(error: BaseException) -> str:
+    """What an exception says, without where an object lies in memory and without a remedy for something else."""
+    return REFUSALS.sub(r"\1", re.sub(" at 0x[0-9a-f]+", "", str(error)))
 
 
 def explained(error: BaseException, line: str = "") -> tuple[str, str]:

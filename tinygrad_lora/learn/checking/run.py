@@ -1,6 +1,5 @@
 """Runs the checks of an exercise on what a student wrote."""
 
-import re
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
@@ -9,9 +8,9 @@ from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
 from ..exercise import Check, Exercise
 from .arguments import on_copies
 from .counterfactual import KeptState, Wrapper, memory_of, with_own_names
-from .exceptions import explained
+from .exceptions import explained, words_of
 from .exchange import Replacement, exchanged
-from .guard import Outcome, TookTooLongError, guarded
+from .guard import CALLED, Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
 from .signatures import methods_of, misfit, names_of
 from .stubs import is_blank
@@ -142,7 +141,6 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
         return Diagnosis("no-return", f"your code gave None where a result is needed: is a `return` missing? ({error})")
     if not outcome.line:
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
-    code, advice = explained(error, outcome.line)
-    text = re.sub(" at 0x[0-9a-f]+", "", str(error))  # where an object lies in memory tells nobody anything
-    text = text.rstrip(". ") if advice else text
+    code, advice = explained(error, outcome.line.partition(CALLED)[0])
+    text = words_of(error).rstrip(". " if advice else "")
     return Diagnosis(code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__)

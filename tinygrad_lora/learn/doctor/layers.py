@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...core.node import Array, ComputationNode
 from ...nn import Layer
 from ..diagnosis import Diagnosis, example
-from ..exact import as_array, same
+from ..exact import as_array, kind_of, same
 from . import shapes, values
 from .evidence import TRIALS, GradientCase, RuleTrial, Subject, jittered, quietly
 from .rules import diagnose, named
@@ -33,7 +33,7 @@ def diagnose_layer(
     it; then, after `backward`, the gradients of x and of each trainable parameter. For that both layers get the same
     random parameters, and their own ones back at the end. `factors` are numbers that may have been forgotten, by name.
     """
-    diagnosis = _parameters(layer.named_parameters(), reference.named_parameters())
+    diagnosis = _parameters(layer, reference.named_parameters())
     if diagnosis is not None:
         return diagnosis
     with _parameters_kept(layer), _parameters_kept(reference):
@@ -44,11 +44,15 @@ def diagnose_layer(
         return wrong or _gradients(layer, reference, start, factors or {}, seed, rtol)
 
 
-def _parameters(own: Mapping[str, ComputationNode], right: Mapping[str, ComputationNode]) -> Diagnosis | None:
+def _parameters(layer: Layer, right: Mapping[str, ComputationNode]) -> Diagnosis | None:
     """What is wrong with the parameters: their names, their shapes, which are trainable; None if nothing is."""
+    own = layer.named_parameters()
     if missing := [name for name in right if name not in own]:
+        first, attributes = missing[0], vars(layer)
         has = f"it has {', '.join(own)}" if own else "it has none: assign tl.parameter(...) to an attribute"
-        return Diagnosis("missing-parameter", f"the layer has no parameter called {missing[0]}; {has}", missing[0])
+        if first in attributes:
+            has = f"what you assign to it is {kind_of(attributes[first])}: put it into tl.parameter(...)"
+        return Diagnosis("missing-parameter", f"the layer has no parameter called {first}; {has}", first)
     if extra := [name for name in own if name not in right]:
         return Diagnosis("extra-parameter", f"the layer has a parameter {extra[0]} that it should not have", extra[0])
     for name, p in right.items():

@@ -113,12 +113,8 @@ def _example(subject: Subject, name: str, trial: RuleTrial, settings: Mapping[st
 
 def named(case: GradientCase, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
     """The diagnosis of the first hypothesis that fits; if none does, where the arrays differ most."""
-    diagnoses = (hypothesis(case) for hypothesis in hypotheses)
-    return (
-        next((diagnosis for diagnosis in diagnoses if diagnosis), None)
-        or shapes.wrong_shape(case)
-        or values.differs(case)
-    )
+    diagnoses = (hypothesis(case) for hypothesis in (*hypotheses, shapes.wrong_shape))
+    return next((diagnosis for diagnosis in diagnoses if diagnosis), None) or values.differs(case)
 
 
 def _in_doubt(subject: Subject, name: str, trial: RuleTrial) -> bool:

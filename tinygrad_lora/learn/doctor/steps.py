@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ...view.words.sentences import apart
 from ..diagnosis import Diagnosis, Wrong, example, number
 from ..exact import all_same, as_number
 
-STEPS, ROWS, RATE = 3, 4, 0.25
+STEPS, ROWS, RATE = 3, 5, 0.25  # none is the other, or 1 / the other: a factor has one name
 Step = Callable[[Sequential, Callable[..., Any], Optimizer, Any, Any], Any]
 
 
@@ -26,12 +27,16 @@ class _History:
     trained: list[Any]
     frozen: list[Any]
     losses: list[Any]
+    batches: list[tuple[Any, Any]]  # what the model gives before each call, and the target
     gradients: Any = None  # after the first call
 
 
 def lopsided(y: Any, target: Any) -> ComputationNode:
     """A loss that is another one when its arguments change places, as the cross-entropy is."""
     return mse(y, 2.0 * target)
+
+
+lopsided.__qualname__ = "loss"  # as Python calls it where it gets too few arguments: that is the student's name for it
 
 
 def diagnose_step(step: Step, *, seed: int = 0, rtol: float = 1e-6) -> Diagnosis | None:
@@ -77,9 +82,10 @@ def _history(step: Step, seed: int) -> _History:
     frozen: ComputationNode = model[0].bias
     frozen.requires_gradient = False
     optimizer, rng = SGD(model.parameters(), lr=RATE), np.random.default_rng([seed, 29])
-    history = _History([model.get_parameters()], [frozen.value], [])
+    history = _History([model.get_parameters()], [frozen.value], [], [])
     for _ in range(STEPS):
         x, target = rng.normal(size=(ROWS, 3)), rng.normal(size=(ROWS, 2))
+        history.batches.append((model.forward(x), target))
         history.losses.append(step(model, lopsided, optimizer, x, target))
         history.trained.append(model.get_parameters())
         history.frozen.append(frozen.value)
@@ -90,46 +96,43 @@ def _history(step: Step, seed: int) -> _History:
 
 def _parameters(history: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
     """What is wrong with the new values of the parameters; None if nothing is."""
-    if any((after != history.frozen[0]).any() for after in history.frozen):
+    if changed := [after for after in history.frozen if (after != history.frozen[0]).any()]:
         sentence = "a frozen parameter was changed: update model.parameters(), which leaves the frozen ones out"
-        return Diagnosis("frozen-changed", sentence)
+        return Diagnosis("frozen-changed", sentence, example=example(changed[0], history.frozen[0]))
     if _close(history.trained, right.trained, rtol):
         return None
-    if _close(history.trained, _history(_swapped, seed).trained, rtol):
-        sentence = "the arguments of the loss have changed places: the output of the model first, then the target"
-        return Diagnosis("swapped-arguments", sentence)
     moves, right_moves = np.diff(history.trained, axis=0), np.diff(right.trained, axis=0)
     if not moves.any():
         return Diagnosis("not-updated", "no parameter was changed: is optimizer.step() called?")
+    off = np.abs(moves - right_moves)
+    t = next((t for t, row in enumerate(off) if row.max() > 1e-12 + rtol * np.abs(right_moves).max()), 0)
+    i = int(off[t].argmax())
+    gradients = {f"its gradient in step {k + 1}": -right_moves[k][i] / RATE for k in range(t + 1)}
+    before, mine, wanted = (float(x[i]) for x in (right.trained[t], history.trained[t + 1], right.trained[t + 1]))
+    shown = example(mine, wanted, lr=RATE, **{f"one parameter before step {t + 1}": before}, **gradients)
+    say = partial(Diagnosis, example=shown)
+    if _close(history.trained, _history(_swapped, seed).trained, rtol):
+        sentence = "the arguments of the loss have changed places: the output of the model first, then the target"
+        return say("swapped-arguments", sentence)
     if _close(history.trained, _history(_without_zero, seed).trained, rtol):
         sentence = "the gradients of the step before are still there, and backward() adds to them: forget them first"
-        return Diagnosis("not-zeroed", sentence)
+        return say("not-zeroed", sentence)
     first, right_first = moves[0], right_moves[0]
     c = float(first @ right_first / (right_first @ right_first))
     if not _close([first], [c * right_first], rtol) or abs(c - 1) < rtol:
-        off = np.abs(moves - right_moves)
-        t = next((t for t, row in enumerate(off) if row.max() > 1e-12 + rtol * np.abs(right_moves).max()), 0)
-        i = int(off[t].argmax())
-        mine, wanted = float(moves[t][i]), float(right_moves[t][i])
         yours, expected = apart(mine, wanted)
-        sentence = f"the parameters go elsewhere: in step {t + 1} one moves by {yours}; it should move by {expected}"
-        shown = example(mine, wanted, lr=RATE, **{f"its gradient in step {t + 1}": -wanted / RATE})
-        return Diagnosis("differs", sentence, example=shown)
+        sentence = f"the parameters go elsewhere: in step {t + 1} one becomes {yours}; it should become {expected}"
+        return say("differs", sentence)
     if abs(c + 1) < 1e-6:
-        return Diagnosis("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")
+        return say("wrong-direction", "the parameters move up the slope: subtract the gradient, do not add it")
     if abs(c - 2) < 1e-6:
         doubled = _close([history.gradients], [-2 * right_first / RATE], rtol)
-        sentence = (
-            "backward() is called twice, and adds, or what is sent back is twice the loss"
-            if doubled
-            else "the update is made twice"
-        )
-        return Diagnosis("double-step", f"the parameters move twice as far: {sentence}")
+        sentence = "backward() is called twice, and adds, or what is sent back is twice the loss" if doubled else ""
+        return say("double-step", f"the parameters move twice as far: {sentence or 'the update is made twice'}")
     names = {RATE: "the learning rate, which counts twice", 1 / RATE: "1 / lr: the learning rate is missing",
              ROWS: "the batch size", 1 / ROWS: "1 / the batch size"}  # fmt: skip
-    name = next((words for value, words in names.items() if abs(c / value - 1) < 1e-6), "")
-    sentence = f"the parameters move {number(c)} times as far as they should"
-    return Diagnosis("factor", f"{sentence}: {name}" if name else sentence, name)
+    name = next((f": {words}" for value, words in names.items() if abs(c / value - 1) < 1e-6), "")
+    return say("factor", f"the parameters move {number(c)} times as far as they should{name}", name[2:])
 
 
 def _losses(history: _History, right: _History, seed: int, rtol: float) -> Diagnosis | None:
@@ -140,11 +143,13 @@ def _losses(history: _History, right: _History, seed: int, rtol: float) -> Diagn
         return wrong.diagnosis
     if _close(losses, right.losses, rtol):
         return None
-    after = _history(_loss_after, seed).losses
-    if _close(losses, after, rtol):
-        return Diagnosis("loss-after", "the step returned the loss after the update: return the one that was minimized")
-    sentence = f"the step returned {number(losses[0])}; the loss is {number(right.losses[0])}"
-    return Diagnosis("wrong-loss", sentence)
+    t = next(t for t, pair in enumerate(zip(losses, right.losses, strict=True)) if not _close(pair[:1], pair[1:], rtol))
+    y, target = right.batches[t]
+    given = {"model(x)": y, "target": target, "loss(y, target)": "the mean of (y - 2 target)**2"}
+    say = partial(Diagnosis, example=example(losses[t], right.losses[t], **given))
+    if _close(losses, _history(_loss_after, seed).losses, rtol):
+        return say("loss-after", "the step returned the loss after the update: return the one that was minimized")
+    return say("wrong-loss", f"the step returned {number(losses[t])}; the loss is {number(right.losses[t])}")
 
 
 def _loss_after(model: Any, loss: Any, optimizer: Optimizer, x: Any, target: Any) -> float:

@@ -101,7 +101,7 @@ def _ratio(answer: Array, truth: Array) -> float | None:
     return float(answer[place] / truth[place]) if place is not None and truth[place] and answer[place] else None
 
 
-TWOS = (2.0, ": is there one factor of 2 too many?"), (0.5, ": is a factor of 2 missing?")
+TWOS = (2.0, ": is a 2 too many, or a division by 2 missing?"), (0.5, ": is a 2 missing, or a division by 2 too many?")
 
 
 def _known_factors(case: GradientCase) -> Iterator[tuple[str, float]]:
@@ -174,18 +174,22 @@ def _where(case: GradientCase, places: list[Array]) -> str:
 
 def one_factor(case: GradientCase) -> Diagnosis | None:
     """The chain rule has a factor too few or too many: one that is computed from y or from an operand."""
-    for code, judge, quantity in (
-        ("missing-factor", case.repairs, "answers"),
-        ("extra-factor", case.explains, "truth"),
+    for code, judge, quantity, clause in (
+        ("missing-factor", case.repairs, "answers", LACKING),
+        ("extra-factor", case.explains, "truth", EXCEEDING),
     ):
         factors = []
         for words, factor in _factors(case):
             if quietly(partial(judge, partial(_times, case.name, factor, quantity))):
                 factors.append(words)
         if factors:
-            does = "misses the factor" if code == "missing-factor" else "has one factor too many:"
-            return case.say(code, f"{does} {' or '.join(factors)}", factors[0])
+            return case.say(code, clause.format(" or ".join(factors)), factors[0])
     return None
+
+
+# A factor too few is a division too many, and the other way around: the numbers are the same.
+LACKING = "is right when multiplied by the factor {}: is one missing, or does one divide that should not?"
+EXCEEDING = "is right when divided by the factor {}: is one too many, or is a division missing?"
 
 
 def _times(name: str, factor: Factor, quantity: str, trial: RuleTrial) -> Array | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -41,7 +42,7 @@ class Panels(Shown):
         self, charts: Sequence[Chart | None], columns: int = 2, title: str = "", *, note: str = "",
         alternative: str = "",
     ) -> None:  # fmt: skip
-        self.charts, self.columns, self.title, self.note = list(charts), columns, title, note
+        self.charts, self.columns, self.title, self.note = list(charts), columns, str(title), str(note)
         self._alternative = alternative
 
     @property
@@ -95,7 +96,10 @@ class Chart(Panels):
         super().__init__([self], 1, title, alternative=alternative)
         self.marks: list[m.Mark] = []
         self.size, self._series = size, 0
-        given = {"x": (x, xlim, xticks), "y": (y, ylim, yticks)}
+        for what, names in (("log", log), ("percent", percent), ("grid", grid)):
+            if not isinstance(names, str) or not set(names) <= {"x", "y"}:
+                raise ValueError(f'{what} names axes, "x", "y", "xy" or "", not {names!r}')
+        given = {"x": (str(x), xlim, xticks), "y": (str(y), ylim, yticks)}
         self.axes = {
             name: ChartAxis(label, name in log, name in percent, name in grid, limits, ticks)
             for name, (label, limits, ticks) in given.items()
@@ -195,11 +199,13 @@ class Chart(Panels):
         return self._add(m.Text(xs=xs, ys=ys, words=words, anchor=anchor, shift=shift, tone=tone))
 
     def _add(self, mark: m.Mark) -> Self:
-        self.marks.append(mark)
+        self.marks.append(replace(mark, label=str(mark.label)))  # a label is often a number, such as a rank
         return self
 
     def _next(self, series: Series) -> int:
         """The series that is asked for, or the next one."""
+        if not (series is None or isinstance(series, int | np.integer)):
+            raise ValueError(f"a series is a whole number from 0 to {SERIES - 1}, not {series!r}")
         self._series += series is None
         return (self._series - 1 if series is None else series) % SERIES
 

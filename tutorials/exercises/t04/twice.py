@@ -98,7 +98,13 @@ SLIPS = {  # what one may think instead, and why it is not so
 }
 
 
-OTHERWISE = "each backward() adds to what is there, and the engine gets another number"
+OTHERWISE = {  # where the number is no slip that has a name
+    "first": "before this line there is no gradient: what the call sends to x is the slope of x * x at 3",
+    "second": "the second call adds to what the first has left",
+    "f": "f is the output, and each of the two calls adds 1 to its gradient",
+    "other": "this call adds the slope of h to what the two before it have left",
+    "zeroed": "x.zero_gradient() forgets all of it, and the last line adds the slope of h",
+}
 
 
 @exercise.check(points=2)
@@ -107,5 +113,5 @@ def test_every_prediction_is_right(twice):
         answer = as_number(entry(twice, "twice", name), f"the answer {name!r}")
         if answer == expected:
             continue
-        code, why = SLIPS.get(name, {}).get(answer, ("wrong-prediction", OTHERWISE))
+        code, why = SLIPS.get(name, {}).get(answer, ("wrong-prediction", OTHERWISE[name]))
         require(False, code, f"you predicted {number(answer)} for {name!r}: {why}")

@@ -25,6 +25,7 @@ from tinygrad_lora.learn.authoring import (
     Exercise,
     Wrong,
     as_array,
+    example,
     generators,
     numbers,
     refuse,
@@ -167,11 +168,12 @@ def judge(function, right, slips=(), **arrays):
     answer = as_array(y.value)
     if same(answer, expected):
         return
+    compared = example(answer, expected, **arrays)
     for code, sentence, slip in slips:
         slipped = np.asarray(slip(*arrays.values()), dtype=float)
-        require(not same(answer, slipped), code, f"with {shapes}: {sentence}", show=y)
+        require(not same(answer, slipped), code, f"with {shapes}: {sentence}", show=y, example=compared)
     sentence = f"with {shapes} the shape is right, but not the numbers: {worst(answer, np.asarray(expected))}"
-    require(False, "wrong-value", sentence, show=y)
+    require(False, "wrong-value", sentence, show=y, example=compared)
 
 
 def sizes(seed, budget):

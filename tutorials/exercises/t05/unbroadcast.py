@@ -6,6 +6,7 @@ array, from the gradient `g` of what it became. It has the shape `shape`.
 NumPy aligns shapes from the right. A missing axis on the left, or an axis of length 1, is repeated; others are not.
 """
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -84,15 +85,16 @@ def judge(unbroadcast, whole, shape, rng):
     if answer.shape == shape:
         if same(answer, expected):
             return
+        insist = partial(require, example=example(answer, expected, g=g))
         sentence = f"{case}: you have the mean of the {repeats(g, shape)} uses; every use counts in full, so sum them"
-        require(repeats(g, shape) == 1 or not same(answer * repeats(g, shape), expected), "mean-for-sum", sentence)
+        insist(repeats(g, shape) == 1 or not same(answer * repeats(g, shape), expected), "mean-for-sum", sentence)
         first = np.zeros(shape)
         first.reshape(-1)[origins(shape, whole).reshape(-1)[::-1]] = g.reshape(-1)[::-1]
         sentence = f"{case}: you keep one of the {repeats(g, shape)} uses of each number; add them all"
-        require(not same(answer, first), "one-use", sentence)
+        insist(not same(answer, first), "one-use", sentence)
         sentence = f"{case}: every number of yours is the sum of all of g; each gets the sum of its own uses"
-        require(not same(answer, np.full(shape, g.sum())), "all-summed", sentence)
-        raise refuse("wrong-value", f"{case}: {worst(answer, expected)}", example(answer, expected, g=g))
+        insist(not same(answer, np.full(shape, g.sum())), "all-summed", sentence)
+        insist(False, "wrong-value", f"{case}: {worst(answer, expected)}")
     sentence = f"{case}; your result has shape {answer.shape}"
     last = g.sum(axis=tuple(range(len(shape), g.ndim)))
     turned = f"{sentence}: the last axes were summed; shapes are aligned from the right, so sum over the first ones"

@@ -96,7 +96,8 @@ def test_it_starts_at_random(Linear, seed):
     sentence = "all numbers of the weight are alike: so all outputs stay alike forever, as they get the same gradient"
     require(float(np.ptp(weight)) > 0, "all-alike", sentence)
     spread = float(weight.std()) * 8  # 1 for the standard deviation 1 / sqrt(64)
-    sentence = f"with 64 inputs the standard deviation of the weight should be 0.125; yours is {weight.std():.3g}"
+    sentence = "with 64 inputs and 50 outputs the standard deviation of the weight should be 0.125, or 1 / sqrt(64)"
+    sentence += f"; yours is {weight.std():.3g}"
     require(abs(spread - 64) > 4, "wrong-spread", f"{sentence}: it looks multiplied by the root, not divided")
     require(abs(spread - 1 / 8) > 0.02, "wrong-spread", f"{sentence}: divide by the root of 64, not by 64")
     require(0.9 < spread < 1.1, "wrong-spread", sentence)

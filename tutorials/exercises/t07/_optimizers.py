@@ -74,6 +74,8 @@ def _step(rule: Rule, parameters: list[ComputationNode], rate: float, memory: di
     try:
         rule(parameters, rate, memory)
     except ValueError as error:
+        if "the new value has" in str(error) and len(parameters) > 1:
+            raise refuse("shape-error", f"{error}: is the memory of another parameter in it?") from None
         if "read-only" not in str(error):
             raise
         advice = "`p.value -= ...` writes into an array that a graph may still use: write `p.value = p.value - ...`"
@@ -119,9 +121,20 @@ def _judge(rule: Rule, right: Rule, slips: Slips, case: Case, seed: int) -> None
 def _explains(slip: Rule, rule: Rule, case: Case, seed: int) -> bool:
     """Whether the slip moves the parameters as the student's rule does, in this case and in all others."""
     try:
-        return all(_equal(trajectory(rule, one, seed), trajectory(slip, one, seed)) for one in (case, *CASES))
+        alike = all(_equal(trajectory(rule, one, seed), trajectory(slip, one, seed)) for one in (case, *CASES))
+        return alike and all(_first_fault(rule, one, seed) == _first_fault(slip, one, seed) for one in (case, *CASES))
     except Exception:  # whatever the student's code does elsewhere, it is not this slip
         return False
+
+
+def _first_fault(rule: Rule, case: Case, seed: int) -> str:
+    """What makes the first NaN or infinity, such as "divide by zero"; "" if nothing does. NaN is like any other NaN."""
+    try:
+        with np.errstate(divide="raise", invalid="raise"):
+            trajectory(rule, case, seed)
+    except FloatingPointError as error:
+        return str(error).partition(" encountered")[0]
+    return ""
 
 
 def stand(parameters: list[ComputationNode], lr: float, memory: dict[Any, Any]) -> None:
@@ -137,12 +150,13 @@ def _sentence(answer: Values, expected: Values, start: Values, case: Case, seed:
     gradients = [[_gradient(rng, shape, case) for shape in case.shapes] for _ in case.rates]
     before = (expected[t - 1] if t else start[0])[i][place]
     history = ", then ".join(number(float(step[i][place])) for step in gradients[: t + 1])
+    rates = ", then ".join(number(rate) for rate in case.rates[: t + 1])
     yours, right = apart(float(answer[t][i][place]), float(expected[t][i][place]))
     who = case.names[i] + (f"[{', '.join(map(str, place))}]" if place else "")
     yours += ", as 0 / 0, inf / inf and a root of less than 0 are" if yours == "nan" else ""
     return (
-        f"in step {t + 1}, with lr = {number(case.rates[t])}, {who} goes from {number(float(before))} to {yours}; it "
-        f"should go to {right} (its gradient is {history})"
+        f"in step {t + 1} {who} goes from {number(float(before))} to {yours}; it should go to {right} "
+        f"(lr is {rates}; its gradient is {history})"
     )
 
 

@@ -103,7 +103,7 @@ def variant(
     return step
 
 
-UNDER = "your epsilon is under the root, where 1e-8 counts as 1e-4: add it after the root"
+UNDER = "your epsilon is under the root, and the root of 1e-8 is 1e-4: add it after the root"
 ZERO = "so it is if t is 0 in the first step, as 1 - 0.9**0 is 0"
 HATS = "m and v are still small, because they start at 0: divide them by 1 - 0.9**t and 1 - 0.999**t"
 SLIPS = (

@@ -167,7 +167,8 @@ def test_the_images_are_prepared(prepare):
     require(bool((np.abs(spread - 1) < 0.05).all()), "spread-not-one", sentence)
     with np.errstate(all="ignore"):
         moved = not same(as_array(prepare(specks + 1.0, data.x_train), "what prepare gave"), unseen)
-    require(moved, "measured-elsewhere", "mean and spread must be those of `like`, not those of the images themselves")
+    sentence = "the same image becomes another one beside other images: mean and spread must both be those of `like`"
+    require(moved, "measured-elsewhere", sentence)
 
 
 @exercise.check(points=1)

@@ -84,6 +84,10 @@ def checked_places(places, program, outputs):
     return {name: as_whole(answer[name], f"the place of {name}") for name, _, _ in program}
 
 
+def words_of(place_of):
+    return ", ".join(f"{name} {place}" for name, place in place_of.items())
+
+
 def collision(program, outputs, place_of):
     """The first array that is written over while it is needed: its code, and a sentence."""
     last, holder = ends(program, outputs), {}
@@ -101,12 +105,25 @@ def collision(program, outputs, place_of):
     return "wrong-numbers", "the numbers come out wrong"
 
 
+def one_that_fits(program, outputs):
+    """The first array that may stand where another one stood, where no two share a place: a sentence."""
+    last, made = ends(program, outputs), []
+    for i, (name, op, _) in enumerate(program):
+        for old in made:
+            if last[old] < i or (last[old] == i and op != "matmul"):
+                read = f"is read last in step {last[old]}" if old in program[last[old]][2] else "is read by nobody"
+                return f"{old} {read}, and step {i} makes {name}, which may stand in its place"
+        made.append(name)
+    return ""
+
+
 def judge(places, program, outputs):
     """The student's places. Raises, and says what is wrong, unless the outputs come out right in them."""
     place_of = checked_places(places, program, outputs)
     if wrong_outputs(program, outputs, place_of):
         code, sentence = collision(program, outputs, place_of)
-        require(False, code, f"{sentence} (in {text_of(program)})")
+        shown = (("your places", words_of(place_of)),)
+        require(False, code, f"{sentence} (in {text_of(program)})", example=shown)
     return place_of
 
 
@@ -119,15 +136,18 @@ def test_the_numbers_stay_right(places, seed, budget):
 @exercise.check(points=2)
 def test_no_place_is_wasted(places, seed, budget):
     for program, outputs in programs(seed, budget):
-        used = len(set(judge(places, program, outputs).values()))
+        place_of = judge(places, program, outputs)
+        used, shown = len(set(place_of.values())), (("your places", words_of(place_of)),)
         fewest = len(set(planned(program, outputs).values()))
         apart = len(set(planned(program, outputs, in_place=False).values()))
         sentence = f"you use {counted(used, 'place')} where {fewest} would do, in {text_of(program)}"
         if used <= fewest:
             continue
-        require(used != len(program), "no-reuse", f"{sentence}: every array has one of its own")
-        require(used != apart, "not-in-place", f"{sentence}: add, subtract and tanh may write over an operand")
-        require(False, "too-many-places", sentence)
+        apart_all = f"{sentence}: here every array has one of its own; {one_that_fits(program, outputs)}"
+        require(used != len(program), "no-reuse", apart_all, example=shown)
+        in_place = f"{sentence}: add, subtract and tanh may write over an operand"
+        require(used != apart, "not-in-place", in_place, example=shown)
+        require(False, "too-many-places", sentence, example=shown)
 
 
 @exercise.check(points=2)

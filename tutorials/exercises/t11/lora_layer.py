@@ -91,14 +91,15 @@ def test_it_starts_at_zero_and_can_learn(LoRALayer, seed):
         A, B = value_in(layer, "lora_A", (2000, r)), value_in(layer, "lora_B", (r, 30))
         require(bool(A.any() or B.any()), "zero-start", "A and B are both zero: each waits for the other, forever")
         sentence = f"at the start |A B| = {np.linalg.norm(A @ B):.3g}: the model changes before it has learned anything"
-        require(not (A @ B).any(), "not-zero-at-start", sentence)
-        require(bool(A.any()), "wrong-factor-zero", "A is zero and B is random; let B be the zero one")
+        require(not (A @ B).any(), "not-zero-at-start", f"{sentence}; lora_B starts as zero")
+        require(bool(A.any()), "wrong-factor-zero", "A is zero and B is not; let B be the zero one")
         sentence = f"A has standard deviation {A.std():.3g}; for rank {r} it must be 1 / sqrt({r}) = {spread:.3g}"
         require(0.9 * spread < float(A.std()) < 1.1 * spread, "wrong-spread", sentence)
     again, other = (value_in(built(LoRALayer, 6, 5, 2, 2.0, seed=s), "lora_A", (6, 2)) for s in (seed, seed + 1))
     first = value_in(built(LoRALayer, 6, 5, 2, 2.0, seed=seed), "lora_A", (6, 2))
-    require(same(first, again, 0, 0), "not-from-seed", "the same seed gives another A")
-    require(not same(first, other, 0, 0), "not-from-seed", "another seed gives the same A")
+    drawn = "draw it from default_rng(seed)"
+    require(same(first, again, 0, 0), "not-from-seed", f"the same seed gives another A: {drawn}")
+    require(not same(first, other, 0, 0), "not-from-seed", f"another seed gives the same A: {drawn}")
 
 
 @exercise.check(points=1)

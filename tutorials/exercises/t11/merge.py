@@ -144,11 +144,17 @@ def test_unmerging_gives_the_old_bits_back(Adapted, seed, budget):
         layer.unmerge()
         back = weight(layer, W.shape, "after merge() and unmerge()")
         error, _place = largest_difference(back, W)
-        sentence = f"after unmerge() W is off by {error:.1g}"
-        require(error < 1e-6, "not-unmerged", f"{sentence}: the adapter is still in it")
-        require(error == 0, "not-exact", f"{sentence}: subtracting is rounded; keep the old array and take it back")
+        sentence, shown = f"after unmerge() W is off by {error:.3g}", example(back, W, A=A, B=B, s=s)
+        still = same(back, W + s * (A @ B))
+        require(not still, "not-unmerged", f"{sentence}: the adapter is still in it", example=shown)
+        require(error < 1e-6, "not-unmerged", f"{sentence}: it is neither the old W nor the merged one", example=shown)
+        sentence += ": subtracting is rounded; keep the old array and take it back"
+        require(error == 0, "not-exact", sentence, example=shown)
         again = as_array(layer.forward(x), "the output", (len(x), W.shape[1]))
-        require(same(again, x @ (W + s * (A @ B))), "adapter-unused", "after unmerge() the adapter is not used")
+        right = x @ (W + s * (A @ B))
+        sentence, shown = "after unmerge() the adapter is not used", example(again, right, x=x, W=W, A=A, B=B, s=s)
+        sentence = sentence if same(again, x @ W) else f"after unmerge() the output is off: {worst(again, right)}"
+        require(same(again, right), "adapter-unused", sentence, example=shown)
 
 
 @exercise.check(points=2)
@@ -161,9 +167,10 @@ def test_twice_does_no_harm(Adapted, seed, budget):
         layer.merge()
         layer.merge()
         now = weight(layer, W.shape, "after two calls of merge()")
-        sentence = "after two calls of merge() W holds s A B twice"
-        require(not same(now, merged + s * (A @ B)), "double-merge", sentence)
-        require(same(now, merged), "double-merge", "after two calls of merge() W is not W + s A B")
+        sentence, shown = "after two calls of merge() W holds s A B twice", example(now, merged, W=W, A=A, B=B, s=s)
+        require(not same(now, merged + s * (A @ B)), "double-merge", sentence, example=shown)
+        sentence = "after two calls of merge() W is not W + s A B"
+        require(same(now, merged), "double-merge", sentence, example=shown)
         layer.unmerge()
         layer.unmerge()
         sentence = "after merge, merge, unmerge, unmerge W is not the old one: remember whether it is merged"

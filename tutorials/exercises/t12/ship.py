@@ -10,11 +10,24 @@ Write two functions:
 """
 
 import copy
+from functools import partial
 
 import numpy as np
 
 import tinygrad_lora as tl
-from tinygrad_lora.learn.authoring import Evaluated, Exercise, are, as_array, as_number, have, kind_of, require, same
+from tinygrad_lora.learn.authoring import (
+    Evaluated,
+    Exercise,
+    are,
+    as_array,
+    as_number,
+    example,
+    have,
+    kind_of,
+    number,
+    require,
+    same,
+)
 from tinygrad_lora.learn.exact import largest_difference as difference
 
 HINTS = (
@@ -153,21 +166,23 @@ def checked(shipped):
 @exercise.check(points=1)
 def test_the_proof_finds_the_largest_difference(largest_difference, seed):
     rng = np.random.default_rng([seed, 4])
-    x, shift = rng.normal(size=(5, 3)), np.zeros((5, 3))
+    x, shift = rng.normal(size=(5, 3)).round(2), np.zeros((5, 3))
     shift[1, 2], shift[3, 0] = 0.5, -0.25
     everywhere = np.where(shift == 0, 0.125, shift)  # all outputs are off, the least by 0.125
     least = as_number(largest_difference(lambda x: 2 * x, lambda x: 2 * x + everywhere, x), "the number")
-    for sign in (1.0, -1.0):
-        yours = largest_difference(lambda x: 2 * x, lambda x, sign=sign: 2 * x + sign * shift, x)
-        answer = as_number(yours, "the number")
-        case = f"one output is off by {-0.5 * sign} and one by {0.25 * sign}"
-        sentence = f"{case}, so the answer is 0.5; yours is {answer:.4g}"
-        near = [value for value in (0.25, -0.25, -0.5) if abs(answer - value) < 1e-9]
-        require(not near, "no-absolute-value", f"{sentence}: take absolute values before the largest")
-        average = abs(answer - float(np.abs(shift).mean())) < 1e-9
-        require(not average, "mean", f"{sentence}: that is the mean, which hides a single large one")
-        require(abs(answer - 0.75) > 1e-9, "sum-for-largest", f"{sentence}: that is the sum; take the largest")
+    for size in (1.0, -1.0, 3.0):
+        yours = largest_difference(lambda x: 2 * x, lambda x, size=size: 2 * x + size * shift, x)
+        answer, right = as_number(yours, "the number"), 0.5 * abs(size)
+        case = f"one output is off by {number(-0.5 * size)} and one by {number(0.25 * size)}"
+        sentence = f"{case}, so the answer is {number(right)}; yours is {answer:.4g}"
+        shown = example(answer, right, **{"x": x, "f(x)": 2 * x, "g(x)": 2 * x + size * shift})
+        insist = partial(require, example=shown)
+        near = [value for value in (0.5, -0.5, -1.0) if abs(answer - value * right) < 1e-9]
+        insist(not near, "no-absolute-value", f"{sentence}: take absolute values before the largest")
+        average = abs(answer - float(np.abs(size * shift).mean())) < 1e-9
+        insist(not average, "mean", f"{sentence}: that is the mean, which hides a single large one")
+        insist(abs(answer - 1.5 * right) > 1e-9, "sum-for-largest", f"{sentence}: that is the sum; take the largest")
         smallest = abs(answer) < 1e-9 and abs(least - 0.125) < 1e-9
-        require(not smallest, "smallest", f"{sentence}: that is the smallest; take the largest")
-        require(abs(answer) > 1e-9, "one-function", f"{sentence}: are both functions called?")
-        require(abs(answer - 0.5) < 1e-9, "differs", sentence)
+        insist(not smallest, "smallest", f"{sentence}: that is the smallest; take the largest")
+        insist(abs(answer) > 1e-9, "one-function", f"{sentence}: are both functions called?")
+        insist(abs(answer - right) < 1e-9, "differs", sentence)

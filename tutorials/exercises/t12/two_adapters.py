@@ -87,7 +87,7 @@ def batches(seed, budget):
 def outcome_of(forward, x, W, adapters, names):
     """The output and the node of W. Refuses what is no node."""
     base, batch = tl.parameter(W, "W", trainable=False), tl.parameter(x, "x", trainable=False)
-    nodes = {name: (tl.parameter(A, f"A_{name}"), tl.parameter(B, f"B_{name}"), s) for name, (A, B, s) in
+    nodes = {name: (tl.parameter(A, f"A of {name}"), tl.parameter(B, f"B of {name}"), s) for name, (A, B, s) in
              adapters.items()}  # fmt: skip
     y = forward(batch, base, nodes, names)
     require(y is not None, "no-return", "the output is None: does every path of your function end with `return`?")
