@@ -19,6 +19,7 @@ from bench.bars import BARS, Bar, Cell, bar_table, judged, ours, plans_for
 from bench.command import main
 from bench.environment import environment
 from bench.measure import Plan, _case_rows, measure, worker_environment
+from bench.microgpt.model import NameSize
 from bench.peers import PEERS, WITHOUT, Prepared, UnableError, missing, peer, prepare
 from bench.peers.floor import products
 from bench.report import detail_table, left_out, lines, page_with, ratio_table, short, technique_table
@@ -30,11 +31,15 @@ from tinygrad_lora.blas import THREAD_VARIABLES, blas
 from tinygrad_lora.grading.process import zygote
 
 PAGE = Path(__file__).resolve().parents[2] / "README.md"  # a page without a place for tables
-TINY = dict.fromkeys(WORKLOADS, Size(6, 5, 7, 2)) | {"W6": ChainSize(5), "W7": BlockSize(2, 3, 8, 2, 12, 2)}
+TINY = dict.fromkeys(WORKLOADS, Size(6, 5, 7, 2)) | {
+    "W6": ChainSize(5),
+    "W7": BlockSize(2, 3, 8, 2, 12, 2),
+    "W8": NameSize(3, 8, 2, 5),
+}
 ALWAYS = ["ours", "ours-eager", "naive"]
 IF_INSTALLED = ["ours-numba", "torch", "jax", "autograd", "mygrad", "micrograd"]
 # Those that compile take a second for each workload: two of them are enough here, since a run checks all of them.
-COMPILED = {"ours-numba": ["W1"], "jax": ["W3", "W4"]}
+COMPILED = {"ours-numba": ["W1"], "jax": ["W3", "W4", "W8"]}
 MARKS = {"torch": pytest.mark.peers, "jax": pytest.mark.peers}
 OTHERS = [
     pytest.param(name, w, marks=MARKS.get(name, [])) for name in IF_INSTALLED for w in COMPILED.get(name, WORKLOADS)
@@ -85,7 +90,7 @@ def test_the_gradients_by_hand_are_those_of_the_engine_to_the_last_digits(worklo
     assert max(differences.values()) < TOLERANCE[8]
 
 
-@pytest.mark.parametrize("workload", ["W3", "W3ce", "W4"])
+@pytest.mark.parametrize("workload", ["W3", "W3ce", "W4", "W8"])
 def test_a_training_step_goes_on_from_where_it_was(workload):
     case = tiny(workload)
     runs = [prepare(name, case) for name in ALWAYS]
@@ -446,11 +451,11 @@ def test_a_run_prints_the_ratio_and_writes_readable_files(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--workloads", "W8"], "there is no workload called 'W8'; there are W1, W2, W3, W3ce, W4, W5, W6, W7"),
+        (["--workloads", "W9"], "there is no workload called 'W9'; there are W1, W2, W3, W3ce, W4, W5, W6, W7, W8"),
         (["--peers", "tensorflow"], "there is no peer called 'tensorflow'; there are ours,"),
         (["--sizes", "XXL"], "there is no size called 'XXL'; there are S, M, L, XL"),
         (["--rounds", "0"], "rounds must be at least 1, not 0"),
-        (["--bars", "--workloads", "W8"], "there is no workload called 'W8'"),
+        (["--bars", "--workloads", "W9"], "there is no workload called 'W9'"),
         (["--ablation", "--threads", "0"], "threads must be at least 1, not 0"),
         (["--update-docs", str(PAGE)], f"{PAGE} has no place for the ratios"),
     ],
@@ -473,7 +478,7 @@ def test_a_wrong_name_or_number_gets_one_sentence_and_no_files(arguments, senten
         ("variants lora --out .", ". is a folder: name a file in it"),
         ("variants lora --out a_file/table.md", "a_file: "),
         ("--quack", "unrecognized arguments: --quack; `python3 run.py bench --help` says what can be given"),
-        ("finetun", "argument {variants,finetune,grading,feedback}: invalid choice: 'finetun'"),
+        ("finetun", "argument {variants,finetune,microgpt,grading,feedback}: invalid choice: 'finetun'"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_line(arguments, sentence, tmp_path, monkeypatch, capsys):
@@ -485,7 +490,7 @@ def test_what_cannot_be_done_is_told_in_a_line(arguments, sentence, tmp_path, mo
     assert [path.name for path in tmp_path.iterdir()] == ["a_file"]
 
 
-@pytest.mark.parametrize("command", ["", "variants", "finetune", "grading"])
+@pytest.mark.parametrize("command", ["", "variants", "finetune", "microgpt", "grading"])
 def test_every_command_has_help_that_fits(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):

@@ -25,7 +25,6 @@ from tinygrad_lora.commands.completion import add_values, values
 from tinygrad_lora.commands.doctor import EXTRAS, pip, version_of
 from tinygrad_lora.commands.main import COMMANDS, REFUSED, main, parser, understood
 from tinygrad_lora.commands.output import EXAMPLES, GROUPS
-from tinygrad_lora.learn.tutorials import tutorials
 from tinygrad_lora.terminal import show_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,7 +269,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
         (["check", "04-t"], ["04-topo", "04-twice"]),
         (["check", "04-topo", "mi"], ["mine.py"]),
         (["hint", "09-fus"], ["09-fuse", "09-fusible"]),
-        (["learn", "1"], [one.number for one in tutorials() if one.number.startswith("1")]),
+        (["learn", "0"], [f"0{n}" for n in range(1, 10)]),
         (["learn", "04", "--c"], ["--copy-only"]),
         (["models", "get", ""], ["minilm", "smollm2", "movie-reviews"]),
         (["finetune", "smo"], ["smollm2"]),

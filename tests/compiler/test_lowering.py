@@ -595,3 +595,31 @@ def test_a_large_constant_is_written_as_its_bytes():
     compiled = tl.compile(lambda x: x + tl.constant(table))
     assert_array_equal(compiled(np.zeros((100, 30))), table)
     assert "np.frombuffer(bytes.fromhex(" in compiled.source and len(compiled.source) < 17 * table.size
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_result_that_lies_row_by_row_is_read_in_another_shape_without_a_copy(order):
+    """Rows of 4096 numbers in float32 are multiplied and summed in two parts."""
+
+    def f(x, g):
+        y = tl.exp(x * 0.5) / tl.sum(g, axis=-1, keepdims=True)
+        return y, tl.sum(y * g, axis=-1)
+
+    rng = np.random.default_rng(0)
+    x, g = (np.asarray(rng.uniform(1, 2, (3, 4096)).astype(np.float32), order=order) for _ in range(2))
+    compiled = tl.compile(f, check=True)
+    for result, expected in zip(compiled(x, g), tl.compile(f, passes=())(x, g), strict=True):
+        assert_allclose(result, expected, rtol=1e-5)
+    assert "vecdot" in compiled.source and "copyto" not in compiled.source
+
+
+def test_a_result_that_lies_as_its_turned_operands_do_is_copied():
+    x = np.asfortranarray(np.random.default_rng(0).uniform(1, 2, (3, 4096)).astype(np.float32))
+
+    def f(x):
+        y = tl.exp(x)
+        return y, tl.reshape(y, (6, 2048)) @ np.ones((2048, 1), np.float32)
+
+    compiled = tl.compile(f, check=True)
+    for result, expected in zip(compiled(x), tl.compile(f, passes=())(x), strict=True):
+        assert_allclose(result, expected, rtol=1e-5)

@@ -174,6 +174,10 @@ X, ONE = tl.parameter(np.ones((2, 3)), "x"), 1
         ("wrong-call", lambda: kept(1, 2)), ("operand-types", lambda: [] - 1), ("missing-key", lambda: {}["a"]),
         ("out-of-range", lambda: [][0]), ("empty", lambda: max([])), ("division-by-zero", lambda: 1 / 0),
         ("numpy-on-nodes", lambda: np.tanh(X)), ("no-numbers", lambda: tl.placeholder(()).value),
+        ("shapes-do-not-fit", lambda: np.ones(2).__iadd__(np.ones((3, 2)))), ("empty", lambda: np.ones(0).argmax()),
+        ("shapes-do-not-fit", lambda: np.ones(2).__setitem__(slice(0, 2), np.ones(3))),
+        ("division-by-zero", lambda: 1 // 0),
+        ("lengths-differ", lambda: list(zip([1], [1, 2], strict=True))), ("iterator-ended", lambda: next(iter([]))),
         ("gradient-error", lambda: X.backward()), ("exception", lambda: int("x")),
     ],
 )  # fmt: skip

@@ -35,6 +35,7 @@ from .passes.simplify import simplify
 from .passes.sink_transposes import sink_transposes
 from .passes.square_powers import square_powers
 from .passes.sums_as_products import sums_as_products
+from .passes.turn_short_rows import turn_short_rows
 
 Pass = Callable[[Graph], Graph]
 
@@ -61,7 +62,7 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
 # Where arrays are written into planned memory, call by call, there is less to join.
 IN_PLANNED_MEMORY: dict[Pass, Pass] = {fuse_elementwise: fuse_numbers}
 # What suits such a program: it runs call after call, mostly with the same frozen weights. Each is applied once, last.
-FOR_CALLS: tuple[Callable[..., Graph], ...] = (repeat_rows, raise_transposes, sums_as_products)
+FOR_CALLS: tuple[Callable[..., Graph], ...] = (repeat_rows, turn_short_rows, raise_transposes, sums_as_products)
 # Every pass by its name.
 PASSES: dict[str, Callable[..., Graph]] = {
     apply.__name__: apply for row in (*DEFAULT, tuple(IN_PLANNED_MEMORY.values()), FOR_CALLS) for apply in row
@@ -104,10 +105,10 @@ def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT)
         for row in repeated:
             if settled.get(row) is not graph:
                 settled[row] = graph
-                graph, cost = yield from _applying(row, graph, cost)
+                graph, cost = yield from _applying(row, graph, cost, graph_cost)
         if graph.outputs == start.outputs:
             break
-    yield from _applying(last, graph, cost)
+    yield from _applying(last, graph, cost, graph_cost)
 
 
 def improving_calls(graph: Graph, frozen: Iterable[Node], names: Collection[str]) -> Iterator[Snapshot]:
@@ -127,7 +128,7 @@ def passes_for_calls(frozen: Iterable[Node]) -> dict[str, Pass]:
 
 
 def _applying(
-    row: tuple[Pass, ...], graph: Graph, cost: Cost, cost_of: Callable[[Graph], Cost] = graph_cost
+    row: tuple[Pass, ...], graph: Graph, cost: Cost, cost_of: Callable[[Graph], Cost]
 ) -> Generator[Snapshot, None, tuple[Graph, Cost]]:
     """Apply one row; the generator's result is the graph to go on with, and its cost."""
     steps = []

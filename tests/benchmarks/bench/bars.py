@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_lora.terminal import Track
 
+from . import compiling
 from .measure import Plan, Row, running
 from .report import markdown
 from .results import Result, ratio_of
@@ -82,7 +83,25 @@ def _memory(workload: str, size: str) -> list[Bar]:
     ]
 
 
-_SHORT, _LONG = (ours("compiling", "", size, "microseconds") for size in ("1000", "100000"))
+def _compiling(case: str, gate: float) -> list[Bar]:
+    """So many microseconds a node at 1,000 nodes, and not much more at 10,000 and at 100,000."""
+    few, *more = (ours("compiling", case, size, "microseconds") for size in compiling.SIZES)
+    return [
+        Bar(f"compiling a {case} of 1,000 nodes, for each", gate, (few,), " us"),
+        Bar(f"verifying that {case}, in the time to compile", 10, (few._replace(key="verifying"),), " %"),
+        *(
+            Bar(
+                f"compiling a {case} of {int(need.size):,} nodes, for each, against 1,000",
+                1.6,
+                (need, few),
+                value=quotient,
+            )
+            for need in more
+        ),
+    ]
+
+
+COMPILING: list[Bar] = [*_compiling("chain", 15), *_compiling("network", 60), *_compiling("transformer", 60)]
 BARS: list[Bar] = [
     *_calls("W3", 20),
     *_calls("W4", 90),
@@ -96,9 +115,12 @@ BARS: list[Bar] = [
     *against("jax", {"W3": {"S": 0.45}, "W4": {"S": 0.75}}),
     *against("torch.compile", {"W3": {"S": 0.30}, "W4": {"S": 0.45}}),
     *against("ours-eager", {"W6": {ONE: 0.12}}),
-    Bar("compiling 1,000 nodes, for each", 25, (_SHORT,), " us"),
-    Bar("verifying them, in the time to compile", 10, (ours("compiling", "", "1000", "verifying"),), " %"),
-    Bar("compiling 100,000 nodes, for each, against 1,000", 1.6, (_LONG, _SHORT), value=quotient),
+    *against("naive", {"W8": {ONE: 0.50}}),
+    Bar("W8: 1,000 steps of all lengths with compiling, against the steps", 2.0,
+        (ours("all_lengths", "W8", ONE, "included"),)),
+    Bar("W8: compiling for the thirteenth length, against the first", 0.10,
+        (ours("all_lengths", "W8", ONE, "new_length"),)),
+    *COMPILING,
     *(Bar(f"{workload} S: comparing the first call, against compiling", 0.15,
           (ours("checking", workload, "S", "share"),)) for workload in ("W3", "W4")),
     *(bar for workload in ("W3", "W4") for size in ("L", "XL") for bar in _memory(workload, size)),
@@ -121,8 +143,12 @@ def plans_for(bars: Iterable[Bar]) -> list[Plan]:
 def probing(bars: Iterable[Bar], seed: int, track: Track) -> Iterator[Row]:
     """Run every probe that the bars need: one row each."""
     wanted = [need[:4] for bar in bars for need in bar.needs if isinstance(need, Probe)]
+    first = True
     for name, peer, workload, size in track(list(dict.fromkeys(wanted)), "calls, memory, compiling"):
         with running(peer, 1) as process:
+            if first:
+                yield {"kind": "environment", "launch": 0, "threads": 1, "seed": seed, **process.ask("environment")}
+            first = False
             answer = process.ask("probe", name=name, workload=workload, size=size, seed=seed)
         yield {"kind": "probe", "name": name, "peer": peer, "workload": workload, "size": size, **answer}
 

@@ -20,6 +20,7 @@ from .environment import machine_line
 from .finetune import add_command as add_finetune
 from .grading import add_command as add_grading
 from .measure import Row, measure
+from .microgpt.command import add_command as add_microgpt
 from .modes import mode
 from .peers import PEERS
 from .plot import plot
@@ -60,9 +61,10 @@ def bench_parser() -> Parser:
     kind.add_argument("--quick", action="store_true", help="size S, five rounds, one launch, without torch.compile")
     kind.add_argument("--ablation", action="store_true", help="measure what each technique of the compiler is worth")
     kind.add_argument("--bars", action="store_true", help="measure each goal of the project: met or missed")
+    kind.add_argument("--compile", action="store_true", help="measure where compiling spends its time, node by node")
     parser.add_argument("--workloads", nargs="+", metavar="WORKLOAD", help=f"which of {' '.join(WORKLOADS)} (all)")
     parser.add_argument(
-        "--sizes", nargs="+", metavar="SIZE", help=f"which of {' '.join(SIZES)} (all); W6 and W7 have one"
+        "--sizes", nargs="+", metavar="SIZE", help=f"which of {' '.join(SIZES)} (all); W6, W7 and W8 have one"
     )
     parser.add_argument(
         "--peers", nargs="+", metavar="PEER", help=f"which of {' '.join(PEERS)} (all); ours is always there"
@@ -79,7 +81,7 @@ def bench_parser() -> Parser:
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
     others = parser.add_subparsers(action=NothingBefore)
-    for add_command in (add_variants, add_finetune, add_grading, add_feedback):
+    for add_command in (add_variants, add_finetune, add_microgpt, add_grading, add_feedback):
         add_command(others)
     return parser
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import Any
 
+import numpy as np
+
 from .workloads import NORM_EPS, SCALE
 
 GELU_SLOPE, GELU_CUBE = sqrt(2 / pi), 0.044715
@@ -90,3 +92,25 @@ def block(xp: Any, p: dict[str, Any], heads: int) -> Any:
     x = x + mixed @ p["Wo"] + p["bo"]
     h = layer_norm(xp, x, p["wn2"], p["bn2"])
     return x + gelu(xp, h @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+
+
+def rms_norm(xp: Any, x: Any) -> Any:
+    """Mean square 1 over the last axis."""
+    return x / xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + NORM_EPS)
+
+
+def name_loss(xp: Any, p: Any, inputs: Any, targets: Any, heads: int) -> Any:
+    """W8: the mean loss of a GPT of one layer on one name."""
+    time, width = len(inputs), p["tokens"].shape[1]
+    at = np.arange(time)
+
+    def split(y: Any) -> Any:
+        return xp.transpose(xp.reshape(y, (time, heads, width // heads)), (1, 0, 2))
+
+    x = rms_norm(xp, p["tokens"][inputs] + p["places"][:time])
+    h = rms_norm(xp, x)
+    q, k, v = (split(h @ p[name]) for name in ("queries", "keys", "values"))
+    scores = (q * (width // heads) ** -0.5) @ xp.transpose(k, (0, 2, 1)) + np.where(at > at[:, None], -1e9, 0.0)
+    x = x + xp.reshape(xp.transpose(softmax(xp, scores) @ v, (1, 0, 2)), (time, width)) @ p["mixing"]
+    x = x + xp.maximum(rms_norm(xp, x) @ p["up"], 0.0) @ p["down"]
+    return cross_entropy(xp, x @ p["scores"], targets, at)

@@ -83,6 +83,8 @@ def worker_environment(outer: Mapping[str, str], threads: int) -> dict[str, str]
     """The variables of a worker: so many threads everywhere, and no setting that changes OpenBLAS' kernels."""
     inner = {name: value for name, value in outer.items() if name not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     inner |= blas.threads(threads)
+    inner["TORCHINDUCTOR_COMPILE_THREADS"] = str(threads)
+    inner["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # the first step compiles, whatever was compiled before
     eigen = "true" if threads > 1 else "false"
     inner["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}"
     inner["PYTHONPATH"] = os.pathsep.join(filter(None, [*map(str, SOURCES), outer.get("PYTHONPATH")]))

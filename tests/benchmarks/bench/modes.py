@@ -1,4 +1,4 @@
-"""The three ways to run the benchmark: beside others, technique by technique, and against the project's goals.
+"""The ways to run the benchmark: beside others, technique by technique, against the project's goals, and compiling.
 
 A mode says what to measure, and how to summarize it.
 """
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from tinygrad_lora.compiler.techniques import TECHNIQUES
 
-from .bars import BARS, Bar, bar_table, judged, plans_for, shown
+from .bars import BARS, COMPILING, Bar, bar_table, judged, plans_for, shown
+from .compiling import CASES, phase_line, phase_table
 from .measure import Plan, Row
 from .peers import PEERS, WITHOUT
 from .report import left_out, lines, ratio_table, technique_table
@@ -21,7 +22,7 @@ from .workloads import ONE, SIZES, WORKLOADS, cases
 COMPILED_TORCH = ("torch.compile", "torch.func")  # each workload takes seconds to compile
 EVERYTHING = Plan(cases(list(WORKLOADS), list(SIZES)), list(PEERS))
 QUICK = Plan(
-    cases([w for w in WORKLOADS if w != "W7"], ["S"]), [p for p in PEERS if p not in COMPILED_TORCH],
+    cases([w for w in WORKLOADS if w not in ("W7", "W8")], ["S"]), [p for p in PEERS if p not in COMPILED_TORCH],
     rounds=5, launches=1,
 )  # fmt: skip
 ABLATION = Plan(cases(["W1", "W3", "W3ce", "W4", "W5"], list(SIZES)), ["ours", *(WITHOUT + t for t in TECHNIQUES)])
@@ -61,6 +62,10 @@ def mode(args: argparse.Namespace) -> Mode:
                 raise ValueError(f"there is no {what} called {name!r}; there are {', '.join(table)}")
     if args.peers and (args.bars or args.ablation):
         raise ValueError("--peers goes with neither --bars nor --ablation, which name the peers that they need")
+    if args.compile and any((args.peers, args.workloads, args.sizes, args.threads, args.rounds, args.launches)):
+        raise ValueError("--compile has cases of its own: of the options before, it takes --seed and --out alone")
+    if args.compile:
+        return Mode("compile", [], _summarize_compiling, COMPILING)
     if args.bars:
         return _goals(args)
     if args.ablation:
@@ -73,18 +78,29 @@ def mode(args: argparse.Namespace) -> Mode:
 
 def _goals(args: argparse.Namespace) -> Mode:
     """Of the goals that are about a workload or a size, those that were asked for; and all others."""
-    workloads, sizes = [*(args.workloads or WORKLOADS), ""], [*(args.sizes or SIZES), ONE]
-    bars = [b for b in BARS if all(w in workloads and (s in sizes or not w) for w, s in b.cells)]
+    workloads, sizes = [*(args.workloads or WORKLOADS), "", *CASES], [*(args.sizes or SIZES), ONE]
+    bars = [b for b in BARS if all(w in workloads and (s in sizes or w not in WORKLOADS) for w, s in b.cells)]
 
     def summarize(rows: list[Row]) -> Summary:
         verdicts = judged(bars, results(rows), rows)
-        listed = [
-            (t["bar"], f"{shown(t['value']) + t['unit']:>9}   at most {t['gate']:g}{t['unit']:3}   {t['verdict']}")
-            for t in verdicts
-        ]
-        return Summary([("Goals", listed), ("Not timed", left_out(results(rows)))], bar_table(verdicts), verdicts)
+        return Summary([_goal_lines(verdicts), ("Not timed", left_out(results(rows)))], bar_table(verdicts), verdicts)
 
     return Mode("bars", [_with_options(plan, args) for plan in plans_for(bars)], summarize, bars)
+
+
+def _goal_lines(verdicts: list[dict[str, Any]]) -> tuple[str, list[tuple[str, str]]]:
+    return "Goals", [
+        (t["bar"], f"{shown(t['value']) + t['unit']:>9}   at most {t['gate']:g}{t['unit']:3}   {t['verdict']}")
+        for t in verdicts
+    ]
+
+
+def _summarize_compiling(rows: list[Row]) -> Summary:
+    """A table of the phases, and the goals."""
+    cases, verdicts = [row for row in rows if row["kind"] == "probe"], judged(COMPILING, [], rows)
+    table = f"{phase_table(cases)}\n\n{bar_table(verdicts)}"
+    lines = [(f"{row['workload']}, {row['nodes']:,} nodes", phase_line(row)) for row in cases]
+    return Summary([("Compiling, microseconds of the processor a node", lines), _goal_lines(verdicts)], table, cases)
 
 
 def _fewer_cases(plan: Plan, args: argparse.Namespace) -> Plan:

@@ -13,9 +13,9 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
-
+from .compiling import compiling
 from .finetune_steps import finetune
+from .microgpt.trainers import all_lengths, same_names
 from .peers import prepare
 from .workloads import make_case
 
@@ -78,36 +78,6 @@ def array_bytes(result: Any) -> int:
     return int(getattr(result, "nbytes", 0))
 
 
-def compiling(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
-    """Microseconds a node to trace and compile a chain of `size` nodes y = relu(y a + b), the best of a few times.
-
-    And the part of it, in percent, in which the generated program is verified.
-    """
-    import tinygrad_lora as tl
-    from tinygrad_lora.compiler.checks.verify import verify
-    from tinygrad_lora.core.source import function_from_source
-
-    def chain(y: Any, a: Any, b: Any) -> Any:
-        for _ in range(int(size) // 3):
-            y = tl.relu(y * a + b)
-        return y
-
-    numbers, taken, verifying = [np.float64(n) for n in (1.0, 0.99, 0.001)], list[float](), list[float]()
-    for _ in range(REPEATS if int(size) < 10_000 else 2):
-        gc.collect()
-        begin = time.perf_counter()
-        program = tl.compile(chain).prepare(*numbers).program
-        taken.append(time.perf_counter() - begin)
-        function = function_from_source(program.name, program.source)
-        begin = time.perf_counter()
-        verify(program.planned, function, {})
-        verifying.append(time.perf_counter() - begin)
-    return {
-        "microseconds": 1e6 * min(taken) / (int(size) // 3 * 3),
-        "verifying": 100 * min(verifying) / min(taken),
-    }
-
-
 def checking(peer: str, workload: str, size: str, seed: int) -> dict[str, float]:
     """What comparing the first call with the eager graph takes, as a share of the rest of a first step."""
     from tinygrad_lora.compiler.checks import first_call
@@ -143,5 +113,5 @@ def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "checking": checking,
-    "importing": importing, "finetune": finetune,
+    "importing": importing, "finetune": finetune, "all_lengths": all_lengths, "same_names": same_names,
 }  # fmt: skip

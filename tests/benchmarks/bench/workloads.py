@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .microgpt import model
+from .microgpt.model import NameSize
+
 Arrays = dict[str, Any]
 
 SCALE = 2.0  # s = alpha / r
@@ -50,7 +53,7 @@ class ChainSize(NamedTuple):
     steps: int
 
 
-AnySize = Size | BlockSize | ChainSize
+AnySize = Size | BlockSize | ChainSize | NameSize
 
 SIZES = {
     "S": Size(32, 64, 64, 4),
@@ -170,6 +173,11 @@ def _block(rng: np.random.Generator, size: BlockSize) -> Arrays:
     return arrays
 
 
+def _name(rng: np.random.Generator, size: NameSize) -> Arrays:
+    inputs, targets = model.encoded(model.name_of_length(rng, size.letters))
+    return {"x": inputs, "t": targets, **model.weights(rng, size)}
+
+
 WORKLOADS: dict[str, Workload] = {
     "W1": Workload("the change that LoRA adds, forward: s (x A) B", SIZES, _delta),
     "W2": Workload("a linear layer with LoRA, forward: x W + s (x A) B", SIZES, _linear),
@@ -183,6 +191,8 @@ WORKLOADS: dict[str, Workload] = {
                    dtype=np.float64),
     "W7": Workload("a transformer block with LoRA on queries and values, forward",
                    {ONE: BlockSize(8, 64, 384, 12, 1536, 8)}, _block),
+    "W8": Workload("a GPT of one layer learns a name of six letters, Adam", {ONE: NameSize(6)}, _name, model.WEIGHTS,
+                   np.float64),
 }  # fmt: skip
 
 

@@ -66,6 +66,9 @@ def missing(name: str) -> str | None:
 
 def prepare(name: str, case: Case) -> Prepared:
     """The peer's own way to run the case. Raises UnableError with the reason if it has none."""
+    if case.workload == "W8":  # which all peers write side by side, in a folder of its own
+        prepared_there: Prepared = importlib.import_module("..microgpt.trainers", __name__).prepared(name, case)
+        return prepared_there
     prepared: Prepared = importlib.import_module(f".{peer(name).module}", __name__).prepare(name, case)
     return prepared
 

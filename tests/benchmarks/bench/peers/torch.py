@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ..workloads import ADAM_BETAS, ADAM_EPS, NORM_EPS, SCALE, Case
 from . import Prepared, UnableError, chosen
@@ -13,18 +13,26 @@ Compile = Callable[[Any], Any]
 
 
 def prepare(name: str, case: Case) -> Prepared:
+    compile = compiler(name)
+    if name == "torch":
+        return WAYS[case.workload](case, compile)
+    if case.workload == "W6":
+        raise UnableError("compiling a loop of 1,000 steps takes minutes")
+    if name == "torch.func":
+        return chosen(WHOLE, case, "the same as torch.compile")
+    return WAYS[case.workload](case, compile)
+
+
+def compiler(name: str) -> Compile:
+    """`torch.compile`, which knows nothing of what it compiled before, or for `torch` what leaves a function alone."""
     import torch
 
     if name == "torch":
-        return WAYS[case.workload](case, lambda function: function)
+        return lambda function: function
     if not any(map(shutil.which, ("g++", "clang++", "cl"))):
         raise UnableError("torch.compile needs a C++ compiler, and none was found")
-    if case.workload == "W6":
-        raise UnableError("compiling a loop of 1,000 steps takes minutes")
     torch._dynamo.reset()
-    if name == "torch.func":
-        return chosen(WHOLE, case, "the same as torch.compile")
-    return WAYS[case.workload](case, torch.compile)
+    return cast(Compile, torch.compile)
 
 
 def library() -> Any:
