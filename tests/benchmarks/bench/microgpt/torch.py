@@ -43,6 +43,6 @@ def trainer(weights: Mapping[str, Any], size: model.NameSize, compile: Any) -> T
         loss = run(p, torch.from_numpy(inputs), torch.from_numpy(targets))
         loss.backward()
         adam.step()
-        return float(loss)
+        return float(loss.item())
 
     return Trainer(step, lambda: {name: tensor.detach().numpy().copy() for name, tensor in p.items()})
