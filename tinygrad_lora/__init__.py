@@ -14,6 +14,7 @@ _PUBLIC = [
     ("core.trace", "trace"),
     ("core.autodiff", "grad gradients value_and_grad zero_gradients"),
     ("derivatives", "hessian hvp jacobian jvp vjp"),
+    ("recomputation", "checkpoint"),
     # Functions of nodes or arrays
     ("core.ops", "add cast divide exp greater identity log matmul multiply power relu scale sign sqrt stop_gradient"),
     ("core.ops", "subtract take tanh transpose where"),
@@ -48,7 +49,7 @@ _PUBLIC = [
     ("view.formula.write", "formula"),
 ]
 _HOME = {name: module for module, names in _PUBLIC for name in names.split()}
-_ENGINE = ("core", "derivatives", "library", "nn")
+_ENGINE = ("core", "derivatives", "library", "nn", "recomputation")
 _FOLDERS = "checking compiler core data errors interop learn library models nn view"
 _PARTS = {part: part for part in _FOLDERS.split()}
 _PARTS["ops"] = "core.ops"

@@ -30,6 +30,7 @@ from .library import (
     softmax,
     sum,
 )
+from .recomputation import checkpoint
 from .models.load import load_minilm, load_smollm2
 from .models.sampling import sample
 from .models.text.training import train_byte_pairs
@@ -112,8 +113,8 @@ from .view import (
 
 __version__: str
 __all__ = [
-    "ComputationNode", "Graph", "Op", "check_gradients", "constant", "grad", "gradients", "hessian", "hvp",
-    "jacobian", "jvp", "parameter", "placeholder", "trace", "value_and_grad", "vjp", "zero_gradients",
+    "ComputationNode", "Graph", "Op", "check_gradients", "checkpoint", "constant", "grad", "gradients", "hessian",
+    "hvp", "jacobian", "jvp", "parameter", "placeholder", "trace", "value_and_grad", "vjp", "zero_gradients",
     "add", "avg_pool", "broadcast", "cast", "concatenate", "conv1d", "conv2d", "cross_entropy", "divide", "dropout",
     "exact_gelu",
     "exp", "gelu", "greater",

@@ -1,7 +1,8 @@
-"""Real data, small enough to travel with the package: handwritten digits, upright or rotated.
+"""Real data, small enough to travel with the package: handwritten digits, upright or rotated, and first names.
 
 Train on `digits()`, adapt to `digits(rotated=1)`: the same images, a quarter turn later, are the new task that LoRA
-learns in the demo and the tutorials. The source and license of the images are in `assets/digits.txt`.
+learns in the demo and the tutorials. The source and license of the images are in `assets/digits.txt`, those of the
+names at the top of `assets/names.txt`.
 """
 
 from importlib import resources
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Digits", "digits"]
+__all__ = ["Digits", "digits", "names"]
 
 INK = 16  # the largest value that a pixel has in the file
 
@@ -76,6 +77,23 @@ def digits(
     return Digits(x[train], labels[train], x[test], labels[test])
 
 
+def names(*, seed: int = 0) -> tuple[list[str], list[str]]:
+    """5,130 first names of 3 to 11 small letters, shuffled and split: 4,630 to learn from, and 500 for the test.
+
+    >>> train, test = names()
+    >>> train[:3], len(test)
+    (['ashton', 'lashunda', 'rossie'], 500)
+
+    Raises ValueError when the seed is not a whole number.
+    Source: U.S. Census Bureau 1995, Frequently Occurring Names in the U.S. (in the public domain).
+    """
+    _require(_is_whole(seed) and seed >= 0, f"seed must be a whole number, 0 or more, not {seed!r}", "names")
+    lines = resources.files(__package__).joinpath("assets/names.txt").read_text(encoding="utf-8").splitlines()
+    every = [line for line in lines if line.isalpha()]
+    order = [every[i] for i in np.random.default_rng(seed).permutation(len(every))]
+    return order[500:], order[:500]
+
+
 def _is_whole(number: object) -> bool:
     return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
@@ -87,6 +105,6 @@ def _is_floating(dtype: Any) -> bool:
         return False
 
 
-def _require(condition: bool, sentence: str) -> None:
+def _require(condition: bool, sentence: str, function: str = "digits") -> None:
     if not condition:
-        raise ValueError(f"digits: {sentence}")
+        raise ValueError(f"{function}: {sentence}")

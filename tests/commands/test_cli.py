@@ -269,7 +269,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
         (["check", "04-t"], ["04-topo", "04-twice"]),
         (["check", "04-topo", "mi"], ["mine.py"]),
         (["hint", "09-fus"], ["09-fuse", "09-fusible"]),
-        (["learn", "1"], ["10", "11", "12"]),
+        (["learn", "0"], [f"0{n}" for n in range(1, 10)]),
         (["learn", "04", "--c"], ["--copy-only"]),
         (["models", "get", ""], ["minilm", "smollm2", "movie-reviews"]),
         (["finetune", "smo"], ["smollm2"]),

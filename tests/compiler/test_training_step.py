@@ -187,3 +187,73 @@ def test_what_is_not_a_function_is_refused_at_once():
     model = network()
     with pytest.raises(CompileError, match="the loss must be a function of nodes, not str"):
         tl.compile_training_step(model, "mse", tl.SGD(model.parameters(), 0.1))
+
+
+# --- Several micro-batches in one step ---
+
+
+def deep_network(dtype=np.float64):
+    layers = [layer for i in range(3) for layer in (tl.Linear(8, 8, seed=i, dtype=dtype), tl.gelu)]
+    return tl.Sequential(*layers, tl.Linear(8, 3, seed=9, dtype=dtype))
+
+
+def deep_step(n, rows=240, **settings):
+    model = deep_network()
+    optimizer = tl.AdamW(model.parameters(), lr=0.01, max_norm=1.0)
+    step = tl.compile_training_step(model, tl.cross_entropy, optimizer, micro_batches=n, **settings)
+    rng = np.random.default_rng(0)
+    return model, step, rng.normal(size=(rows, 8)), rng.integers(0, 3, rows)
+
+
+@pytest.mark.parametrize("settings", [{}, {"buffers": False}, {"check": True, "passes": ()}], ids=str)
+@pytest.mark.parametrize("n", [2, 3])
+def test_micro_batches_give_the_update_of_the_whole_batch(n, settings):
+    model, step, x, labels = deep_step(1)
+    parts, cut, *_ = deep_step(n, **settings)
+    for _ in range(3):
+        assert cut(x, labels) == pytest.approx(step(x, labels), rel=1e-12)
+    assert_allclose(parts.get_parameters(), model.get_parameters(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_micro_batches_take_the_memory_of_one():
+    """The scheduler finishes one, back to the gradients, before it begins the next."""
+
+    def planned(n, rows):
+        _, step, x, labels = deep_step(n, rows)
+        return step.prepare(x, labels).memory.size
+
+    whole, one = planned(1, 2400), planned(1, 300)
+    weights = sum(p.value.nbytes for p in deep_network().parameters())
+    assert planned(8, 2400) <= one + 2 * weights < whole / 3
+
+
+def test_the_gradient_of_the_input_is_put_together():
+    model = deep_network()
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(12, 8)), rng.integers(0, 3, 12)
+    slopes = []
+    for n in (1, 3):
+        twin = copy.deepcopy(model)
+        optimizer = tl.SGD(twin.parameters(), 0.1)
+        step = tl.compile_training_step(twin, tl.cross_entropy, optimizer, input_gradient=True, micro_batches=n)
+        slopes.append(step(x, labels)[1])
+    assert_allclose(slopes[1], slopes[0], rtol=1e-12)
+
+
+def test_a_negative_label_in_any_micro_batch_is_refused():
+    model, step, x, labels = deep_step(4)
+    before = model.get_parameters()
+    labels[-1] = -1
+    with pytest.raises(ValueError, match="label -1 is not a class"):
+        step(x, labels)
+    assert_array_equal(model.get_parameters(), before)
+
+
+def test_what_cannot_be_cut_into_micro_batches_is_refused():
+    _, step, x, labels = deep_step(7)
+    with pytest.raises(ShapeError, match=r"\(240, 8\) for \(240,\) cannot be cut into 7 micro-batches"):
+        step(x, labels)
+    for wrong in (0, 2.0, True, "2"):
+        with pytest.raises(CompileError, match="how many parts a batch is cut into, 1 or more"):
+            deep_step(wrong)

@@ -13,7 +13,7 @@ from tinygrad_lora.learn.checking.arguments import on_copies
 
 QUICK = (  # one for each tutorial; the others are slow together
     "01-count-nodes", "02-valid", "03-repair", "04-topo", "05-sum-mean", "06-linear", "07-momentum", "08-clip",
-    "09-fuse", "10-liveness", "11-best-rank", "12-attach",
+    "09-fuse", "10-liveness", "11-best-rank", "12-attach", "13-weights",
 )  # fmt: skip
 FUNCTIONS = [
     pytest.param(id, name, marks=[] if id in QUICK else [pytest.mark.slow])

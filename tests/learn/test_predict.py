@@ -141,7 +141,7 @@ def test_progress_counts_what_is_right_and_an_exercise_keeps_its_points():
     assert str(tl.predict("04-paths", 32)).startswith("Right.") and progress().predictions["04-paths"] == "right"
     tl.predict("04-paths", 24)
     assert progress().predictions["04-paths"] == "right" and progress().points == 0
-    assert "1 of 48 predictions right, 0 wrong" in str(progress())
+    assert f"1 of {len(PREDICTIONS)} predictions right, 0 wrong" in str(progress())
     unforeseen = tl.predict("04-paths", 1234)
     assert unforeseen.diagnosis.code == UNFORESEEN and "Run the cells" in str(unforeseen)
 

@@ -1,5 +1,6 @@
 """No wrong verdict: what an answer keeps between calls, exceptions in words, and the same verdict from every seed."""
 
+import linecache
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -173,6 +174,10 @@ X, ONE = tl.parameter(np.ones((2, 3)), "x"), 1
         ("wrong-call", lambda: kept(1, 2)), ("operand-types", lambda: [] - 1), ("missing-key", lambda: {}["a"]),
         ("out-of-range", lambda: [][0]), ("empty", lambda: max([])), ("division-by-zero", lambda: 1 / 0),
         ("numpy-on-nodes", lambda: np.tanh(X)), ("no-numbers", lambda: tl.placeholder(()).value),
+        ("shapes-do-not-fit", lambda: np.ones(2).__iadd__(np.ones((3, 2)))), ("empty", lambda: np.ones(0).argmax()),
+        ("shapes-do-not-fit", lambda: np.ones(2).__setitem__(slice(0, 2), np.ones(3))),
+        ("division-by-zero", lambda: 1 // 0),
+        ("lengths-differ", lambda: list(zip([1], [1, 2], strict=True))), ("iterator-ended", lambda: next(iter([]))),
         ("gradient-error", lambda: X.backward()), ("exception", lambda: int("x")),
     ],
 )  # fmt: skip
@@ -286,3 +291,34 @@ def test_a_vector_in_a_product_is_explained_where_its_shape_is_not_the_students(
 def test_a_line_of_a_compiled_library_is_not_the_students():
     frame = SimpleNamespace(f_code=compile("1 / 0", "numpy/random/_common.pyx", "exec"))
     assert not line_of(SimpleNamespace(tb_frame=frame, tb_lineno=1, tb_next=None))
+
+
+CALLS = """
+def inner(pairs):
+    return [a for a, b in pairs]
+def outer(pairs):
+    return [inner(p) for p in [pairs]]
+def again(n):
+    return again(n - 1) if n else inner([1])
+def alone(n):
+    return 1 / n
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "line", "called"),
+    [
+        ("outer([(1, 2, 3)])", "inner, line 3: `", ", called in outer, line 5: `return [inner(p) for p in [pairs]]`"),
+        ("again(2)", "inner, line 3: `", ", called in again, line 7: `"),
+        ("alone(0)", "alone, line 9: `return 1 / n`", ""),
+    ],
+)
+def test_an_error_in_a_function_is_told_with_the_call(monkeypatch, call, line, called):
+    """What is wrong may be what the other function handed on."""
+    monkeypatch.setitem(linecache.cache, "answer.py", (len(CALLS), None, CALLS.splitlines(True), "answer.py"))
+    scope = {}
+    exec(compile(CALLS, "answer.py", "exec"), scope)
+    with pytest.raises((ValueError, TypeError, ZeroDivisionError)) as raised:
+        eval(call, scope)
+    place = line_of(raised.value.__traceback__.tb_next)
+    assert place.startswith(line) and called in place and ("called in" in place) == bool(called)

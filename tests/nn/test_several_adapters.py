@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, MergedError
-from tinygrad_lora.nn import LoRAEmbedding, TrainedCopy
+from tinygrad_lora.nn import LoRAEmbedding, TrainedCopy, restart
 from tinygrad_lora.nn.adapters.adapter import Adapter
 
 DUPLICATES = {"copy": copy.deepcopy, "pickle": lambda x: pickle.loads(pickle.dumps(x))}
@@ -566,6 +566,65 @@ def test_a_tied_weight_is_that_of_the_base():
     for i, name in enumerate(["two", "one"]):
         tl.activate(model, name)
         np.testing.assert_allclose(rows[i], model.forward(TOKENS)[i], rtol=1e-12, atol=1e-12)
+
+
+def twice(*targets):
+    """Two layers with one weight between them, and adapters on some."""
+    first, second = tl.Linear(4, 4, False, seed=0), tl.Linear(4, 4, False)
+    second.weight = first.weight
+    return tl.adapt(tl.Sequential(first, tl.tanh, second), 1, list(targets), seed=0)
+
+
+@pytest.mark.parametrize("forward_first", [False, True])
+@pytest.mark.parametrize("merged_first", [False, True])
+def test_a_tied_weight_with_adapters_is_not_merged_for_good(forward_first, merged_first):
+    """A plain model would give something else, or have two weights in the place of one."""
+    model = filled(tl.adapt(speaker(), 2, ["table", "head"], seed=0))
+    expected = copy.deepcopy(model).forward(TOKENS)
+    if forward_first:
+        model.forward(TOKENS)
+    if merged_first:
+        tl.merge_all(model)
+    with pytest.raises(AdaptError, match=r"the weight of 'table' is tied to another place.*a parameter of its own"):
+        tl.merge_and_unload(model)
+    assert {layer.merged for layer in tl.adapters(model).values()} == {merged_first}
+    np.testing.assert_allclose(model.forward(TOKENS), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("targets", [("0",), ("0", "2")])
+def test_a_weight_that_two_layers_share_is_not_merged_for_good(targets):
+    model = filled(twice(*targets))
+    with pytest.raises(AdaptError, match=f"the weight of '{targets[0]}'.* is tied to another place"):
+        tl.merge_and_unload(model)
+    if len(targets) == 2:
+        with pytest.raises(AdaptError, match="tied to another place"):
+            restart(model)
+    else:
+        before = model.forward(numbers(3, 4))
+        model[2].weight = tl.parameter(model[2].weight.value)
+        np.testing.assert_allclose(tl.merge_and_unload(model).forward(numbers(3, 4)), before, rtol=1e-12)
+
+
+def test_a_tie_survives_when_other_layers_are_merged_for_good():
+    model = filled(tl.adapt(speaker(), 2, ["head"], seed=0))
+    expected = model.forward(TOKENS)
+    plain, fresh = tl.merge_and_unload(model), speaker()
+    np.testing.assert_allclose(plain.forward(TOKENS), expected, rtol=1e-12)
+    assert plain.get_parameter_names() == fresh.get_parameter_names()
+    fresh.load_weights({name: p.value for name, p in plain.named_parameters().items()}, strict=True)
+    np.testing.assert_array_equal(fresh.forward(TOKENS), plain.forward(TOKENS))
+    plain.head.bias.value = 0.0 * plain.head.bias.value
+    once = plain.forward(TOKENS)
+    plain.table.weight.value = 2.0 * plain.table.weight.value  # once going in, once coming out
+    np.testing.assert_allclose(plain.forward(TOKENS), 4.0 * once, rtol=1e-12)
+
+
+def test_adapters_of_a_tied_table_are_saved_and_loaded(tmp_path):
+    pytest.importorskip("safetensors")
+    model = filled(tl.adapt(speaker(), 2, ["table", "head"], seed=0))
+    tl.save_adapter(model, tmp_path / "adapter")
+    again = tl.load_adapter(speaker(), tmp_path / "adapter")
+    np.testing.assert_allclose(again.forward(TOKENS), model.forward(TOKENS), rtol=1e-12)
 
 
 def test_a_module_is_trained_as_a_whole_in_a_copy():

@@ -73,6 +73,7 @@ EVERY_PLOT = {
     "decision_boundary": lambda: plots.decision_boundary(lambda x: x, np.eye(2), [0, 1], steps=20),
     "confusion_matrix": lambda: plots.confusion_matrix([0, 1, 1], [0, 1, 0]),
     "memory": lambda: plots.memory(compiled_step()),
+    "memory_in_use": lambda: plots.memory_in_use({"a": compiled_step(), "b": compiled_step()}),
 }
 
 
@@ -576,6 +577,24 @@ def test_a_program_without_arrays_or_of_many_steps_has_a_plot():
     chart = plots.memory(tl.compile(long).prepare(np.ones((2, 2))))
     assert chart.axes["x"].label == "step" and not words(chart)
     assert "and 147 more" in chart.alternative
+
+
+def test_the_bytes_in_use_at_each_step_are_those_that_no_plan_can_do_without():
+    step = compiled_step()
+    chart, memory = plots.memory_in_use(step), step.memory
+    [line] = of(chart, m.Line)
+    assert list(line.ys[0]) == pytest.approx([n / 1000 for n in memory.in_use])
+    assert len(memory.in_use) == len(memory.steps) and max(memory.in_use) == memory.least
+    assert f"at most {memory.least:,} bytes, in step " in chart.title
+    assert len(memory.profile(5).splitlines()) <= 5 and f" {memory.least:,} ###" in memory.profile(5)
+    two = plots.memory_in_use({"once": step, "twice": step})
+    assert [line.label for line in of(two, m.Line)] == [
+        f"{name}, at most {memory.least:,}" for name in ("once", "twice")
+    ]
+    empty = tl.compile(lambda x: x @ x).prepare(np.ones((2, 2)))
+    assert "no bytes" in plots.memory_in_use(empty).title and "0" in empty.memory.profile()
+    with pytest.raises(TypeError, match=r"a compiled function, tl\.compile"):
+        plots.memory_in_use({"f": lambda x: x})
 
 
 def test_the_memory_of_what_has_none_is_refused():

@@ -39,7 +39,7 @@ def give_origin(node: Any, origin: tuple[str, int] | None, start: int) -> None:
     """What was made since `start` to compute `node` is due to this line of the user's code."""
     nodes = [node]
     for node in nodes:  # the list grows while it is read
-        if node.created > start and node.parents:
+        if node.created > start and node.parents and node.origin is not origin:  # else it was here before
             node.origin = origin
             nodes += node.parents
 

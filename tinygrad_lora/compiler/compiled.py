@@ -21,9 +21,11 @@ from .checks.warn import warn_of_fault
 from .engines.choice import choice
 from .last_program import LastProgram
 from .pipeline import DEFAULT, Pass, Snapshot, improving, improving_calls, name_of, passes_for_calls
+from .planned.decide import Lowered, lower
+from .planned.within import fitted
 from .programs import Cache, CompiledProgram, collector_paused
 from .signatures import Keys, guard, watch_of
-from .techniques import check_engine, split
+from .techniques import check_engine, check_memory, split
 from .text.names import program_name
 
 Passes = Sequence[Pass | tuple[Pass, ...]]
@@ -41,12 +43,16 @@ class CompiledFunction(LastProgram):
     def __init__(
         self, function: Callable[..., Any], passes: Passes = DEFAULT, *,
         buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (), check: bool | str | None = None,
+        memory: int | None = None,
     ) -> None:  # fmt: skip
         if not callable(function):
             raise CompileError(f"compile takes a function or a layer, not {type(function).__name__}")
+        engine = "numpy" if memory is not None and engine == "auto" else engine  # machine code plans no memory
         self.function, self.engine = function, check_engine(engine)
         self.buffers, self.check = buffers and engine != "numba", first_call.checked_setting(check)
         self.passes, self.techniques = split(passes, without, self.buffers)
+        self.most_bytes = check_memory(memory, self.buffers)
+        self.techniques |= {"forget_soon"} if memory else set()
         self.passes_for_loops = split(passes, without, buffers=False)[0]
         words = import_module(".engines.numba", __package__).WORDS if engine != "numpy" else ()
         name = getattr(function, "__name__", None) or type(function).__name__
@@ -137,11 +143,17 @@ class CompiledFunction(LastProgram):
         if planned:
             snapshots += improving_calls(graph, self._frozen(graph), self.techniques)
             graph = _last_kept(snapshots, graph)
+        if self.most_bytes is not None:
+            snapshots += fitted(self.name, graph, self.most_bytes, self._lowered)
+            graph = _last_kept(snapshots, graph)
         program = CompiledProgram(self.name, traced, graph, tuple(snapshots), form, engine, reason)
         self._write(program, self._names(graph), self._frozen(graph), *self._replaced(graph))
         for node, variable in program.variables.items():
             node.name = node.name or variable  # pictures and listings of the graph speak of the same names
         return program
+
+    def _lowered(self, graph: Graph) -> Lowered:
+        return lower(graph, self.techniques, self._frozen(graph), *self._replaced(graph))
 
     def _write(
         self, program: CompiledProgram, names: Mapping[ComputationNode, str], frozen: Iterable[ComputationNode],
@@ -217,7 +229,7 @@ class CompiledFunction(LastProgram):
 
 def compile(
     function: Callable[..., Any] | None = None, *, passes: Passes = DEFAULT, buffers: bool = True,
-    engine: str = "numpy", without: Iterable[str] = (), check: bool | str | None = None,
+    engine: str = "numpy", without: Iterable[str] = (), check: bool | str | None = None, memory: int | None = None,
 ) -> Any:  # fmt: skip
     """A `CompiledFunction` of a function or a layer: traced once for each signature, then run as generated NumPy.
 
@@ -237,11 +249,15 @@ def compile(
     always, with `check=False` never. If they differ by more than rounding does, MiscompiledWarning names the part of
     the graph and plain NumPy runs in place of the program.
 
+    With `memory` a program's planned memory is at most so many bytes: arrays that would wait long for a reader are
+    computed again just before it, those first that give back most bytes for their time. `.report` says what that costs.
+
     Raises CompileError for what is no function and for an unknown engine or technique. A call raises DtypeError for
     arrays that are not of real numbers. The first call raises TraceError where the function returns something else than
-    nodes, or asks a node for its numbers.
+    nodes, or asks a node for its numbers, and CompileError for a program that does not fit `memory`.
     """
     settings: dict[str, Any] = {"buffers": buffers, "engine": engine, "without": without, "check": check}
+    settings["memory"] = memory
     if function is None:
         return lambda f: CompiledFunction(f, passes, **settings)
     return CompiledFunction(function, passes, **settings)

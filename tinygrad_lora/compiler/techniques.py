@@ -38,6 +38,15 @@ def check_engine(name: str) -> str:
     return name
 
 
+def check_memory(most: int | None, buffers: bool) -> int | None:
+    """A number of bytes, or None; or a CompileError."""
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        raise CompileError(f"memory is a whole number of bytes, such as memory=8_000_000, not {most!r}")
+    if most is not None and not buffers:
+        raise CompileError("memory= limits planned memory: compile with buffers=True and engine='numpy'")
+    return most
+
+
 def split(passes: Passes, without: Iterable[str], buffers: bool) -> tuple[tuple[Any, ...], frozenset[str]]:
     """The passes that are left, and the names of what is on of everything after them.
 

@@ -13,12 +13,15 @@ from ..core import ops
 from ..core.autodiff import gradients
 from ..core.graph import Graph, topological_order
 from ..core.node import ComputationNode
-from ..errors import CompileError, GradientError
+from ..errors import CompileError, GradientError, ShapeError
+from ..recomputation import later
 from .calling import Arguments
 from .compiled import CompiledFunction, Passes
 from .flat import Storage
 from .pipeline import DEFAULT
 from .programs import CompiledProgram
+
+OTHER_MODEL = "the loss depends on none of the optimizer's parameters"
 
 
 class TrainingStep(CompiledFunction):
@@ -31,25 +34,36 @@ class TrainingStep(CompiledFunction):
 
     def __init__(
         self, model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *,
-        input_gradient: bool = False, **options: Any,
+        input_gradient: bool = False, micro_batches: int = 1, **options: Any,
     ) -> None:  # fmt: skip
         def training_step(x: Any, target: Any) -> list[Any]:
             getattr(model, "before_change", lambda: None)()  # a merged adapter cannot be trained
-            value = loss(model(x), target)
-            if not set(optimizer.parameters) & set(topological_order([value])):
-                raise GradientError("the loss depends on none of the optimizer's parameters: is it another model's?")
             if input_gradient and x.dtype.kind != "f":
                 raise GradientError(f"the input holds {x.dtype}, and only floats have a gradient: input_gradient=False")
-            self._indexing[target.ndim] = _is_index(Graph([x, target], [value]), target)
-            slopes = gradients(value, [*optimizer.parameters, *([x] if input_gradient else [])])
             trained = len(optimizer.parameters)
-            return [value, *slopes[trained:], *self.storage.update(slopes[:trained])]
+            totals, slopes_of_x = list[ComputationNode](), list[ComputationNode]()  # totals: the loss and its gradients
+            for x_part, target_part in _parts(x, target, micro_batches):
+                if totals:  # one part is done, and what it kept is forgotten, before the next one begins
+                    x_part, target_part = later(x_part, *totals), later(target_part, *totals)
+                value = loss(model(x_part), target_part)
+                if not set(optimizer.parameters) & set(topological_order([value])):
+                    raise GradientError(f"{OTHER_MODEL}: is it another model's?")
+                value = value if micro_batches == 1 else value * (1 / micro_batches)
+                slopes = gradients(value, [*optimizer.parameters, *([x_part] if input_gradient else [])])
+                slopes_of_x += slopes[trained:]
+                part = [value, *slopes[:trained]]
+                totals = [a + b for a, b in zip(totals, part, strict=True)] if totals else part
+            self._indexing[target.ndim] = _is_index(Graph([x, target], totals[:1]), target)
+            slopes_of_x = [ops.concatenate(*slopes_of_x, axis=0)] if len(slopes_of_x) > 1 else slopes_of_x
+            return [totals[0], *slopes_of_x, *self.storage.update(totals[1:])]
 
         for what, argument in (("the model", model), ("the loss", loss)):
             if not callable(argument):
                 raise CompileError(f"{what} must be a function of nodes, not {type(argument).__name__}")
         if not hasattr(optimizer, "before_step"):
             raise CompileError(f"the optimizer must be one such as tl.SGD or tl.Adam, not {type(optimizer).__name__}")
+        if not isinstance(micro_batches, int) or isinstance(micro_batches, bool) or micro_batches < 1:
+            raise CompileError(f"micro_batches is how many parts a batch is cut into, 1 or more, not {micro_batches!r}")
         super().__init__(training_step, **options)
         self.model, self.optimizer, self.input_gradient = model, optimizer, input_gradient
         self.dtype = getattr(model, "dtype", None)
@@ -142,28 +156,45 @@ class TrainingStep(CompiledFunction):
         return [leaf for p, leaf in inputs if p not in changing and not p.requires_gradient]
 
 
+def _parts(x: ComputationNode, target: ComputationNode, n: int) -> list[tuple[ComputationNode, ComputationNode]]:
+    """A batch in parts of equally many samples."""
+    if n == 1:
+        return [(x, target)]
+    if x.shape[:1] != target.shape[:1] or not x.shape or x.shape[0] % n:
+        remedy = "the first axes must be equal, and so many samples that all parts have as many"
+        cut = f"a batch of shape {x.shape} for {target.shape} cannot be cut into {n} micro-batches"
+        raise ShapeError(f"{cut}: {remedy}")
+    size = x.shape[0] // n
+    return [(x[i : i + size], target[i : i + size]) for i in range(0, x.shape[0], size)]
+
+
 def _is_index(graph: Graph, node: ComputationNode) -> bool:
     """Whether this input says which elements are taken from some array."""
-    forms = [node, *(user for user in graph.users[node] if user.op is ops.reshape)]
+    forms = [node]
+    for form in forms:  # the list grows while it is read
+        forms += [user for user in graph.users[form] if user.op.view]
     return any(user.op is ops.take for form in forms for user in graph.users[form])
 
 
 def compile_training_step(
     model: Callable[[Any], Any], loss: Callable[[Any, Any], Any], optimizer: Any, *, input_gradient: bool = False,
-    passes: Passes = DEFAULT, buffers: bool = True, engine: str = "numpy", without: Iterable[str] = (),
-    check: bool | str | None = None,
+    micro_batches: int = 1, passes: Passes = DEFAULT, buffers: bool = True, engine: str = "numpy",
+    without: Iterable[str] = (), check: bool | str | None = None, memory: int | None = None,
 ) -> TrainingStep:  # fmt: skip
     """One generated function for forward, loss, gradients and the optimizer's update; `step(x, target) -> float`.
 
     `loss(output, target)` gives a scalar node. The parameters that `optimizer` holds are the ones that train. With
     `input_gradient`, for a model that is a part of something larger, `step(x, target)` gives the loss and its gradient
-    with respect to x, as a new array in the model's dtype. The other arguments are those of `compile`.
+    with respect to x, as a new array in the model's dtype. With `micro_batches` n a batch is cut into n equal parts, of
+    which one after another goes forward and back, and their gradients are added up: the same step as with the whole
+    batch, if the loss is a mean over samples and no layer looks at several of them, and the memory of one part. The
+    other arguments are those of `compile`.
 
     Raises CompileError for a wrong model or optimizer. A call raises GradientError where the loss is no number or
-    depends on none of the optimizer's parameters, ShapeError for an input that does not fit, ValueError for a negative
-    label, MergedError while an adapter is merged. A failed call changes nothing.
+    depends on none of the optimizer's parameters, ShapeError for an input that does not fit or cannot be cut,
+    ValueError for a negative label, MergedError while an adapter is merged. A failed call changes nothing.
     """
     return TrainingStep(
-        model, loss, optimizer,
-        input_gradient=input_gradient, passes=passes, buffers=buffers, engine=engine, without=without, check=check,
+        model, loss, optimizer, input_gradient=input_gradient, micro_batches=micro_batches,
+        passes=passes, buffers=buffers, engine=engine, without=without, check=check, memory=memory,
     )  # fmt: skip

@@ -29,15 +29,18 @@ def trace(f: Callable[..., Any], *examples: object) -> Graph:
 
 def traced(f: Callable[..., Any], examples: Sequence[Any], names: Sequence[str]) -> Graph:
     """As `trace`, with these names for the arguments."""
-    named = [*zip(examples, names, strict=True)]
-    for x, name in named:
+    for x, name in (named := [*zip(examples, names, strict=True)]):
         refuse_subclass(x, f"argument {name}")
     arguments = [placeholder(x.shape, x.dtype, name) if isinstance(x, ARRAY) else x for x, name in named]
-    result = f(*arguments)
-    outputs = result if isinstance(result, tuple | list) else [result]
+    outputs = result if isinstance(result := f(*arguments), tuple | list) else [result]
     refuse_results(outputs, alone=outputs is not result)
     # Every parameter becomes an input without a value, so that nothing computes on weights.
     captured = [n for n in topological_order(outputs) if n.op is PARAMETER]
     new = {p: ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, None, p.name) for p in captured}
-    inputs = [x for x in arguments if isinstance(x, ComputationNode)]
-    return Graph([*inputs, *captured], outputs, captured).map(rebuilt, new)
+    inputs = [x for x in [*arguments, *captured] if isinstance(x, ComputationNode)]
+    return Graph(inputs, outputs, captured).map(expanded, new)
+
+
+def expanded(node: ComputationNode, parents: tuple[ComputationNode, ...]) -> ComputationNode:
+    """As `rebuilt`, but for an operation that stands for several, as a checkpoint does, these take its place."""
+    return node.op.expand(*parents) if hasattr(node.op, "expand") else rebuilt(node, parents)

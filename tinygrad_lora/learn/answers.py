@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..core.node import Array, Shape
 from ..nn.layer import Layer
 from ..view.words.sentences import apart
 from .diagnosis import refuse
-from .exact import as_array, kind_of, largest_difference
+from .exact import as_array, kind_of, largest_difference, same
 
 
 def entry(answers: Any, name: str, key: str, missing: str = "") -> Any:
@@ -56,3 +59,26 @@ def worst(a: Array, b: Array) -> str:
     _, place = largest_difference(a, b)
     yours, right = apart(float(a[place]), float(b[place]))
     return f"{f'at {list(place)} ' if place else ''}it is {yours}, and should be {right}"
+
+
+def explanation(
+    wrong: Sequence[tuple[Any, Sequence[Any]]], mistakes: Iterable[tuple[str, str, Callable[..., Any]]]
+) -> tuple[str, str] | None:
+    """The code and the sentence of the first mistake that gives all these wrong answers; None if no mistake does.
+
+    `wrong` holds each answer with what it was asked for. A mistake is a code, a sentence and a function of the same
+    arguments. One that cannot give anything there explains nothing.
+    """
+    for code, sentence, mistake in mistakes:
+        if all(_gives(mistake, answer, arguments) for answer, arguments in wrong):
+            return code, sentence
+    return None
+
+
+def _gives(mistake: Callable[..., Any], answer: Any, arguments: Sequence[Any]) -> bool:
+    try:
+        with np.errstate(all="ignore"):
+            a, b = (np.asarray(x, np.float64) for x in (answer, mistake(*arguments)))
+    except (ValueError, IndexError, ZeroDivisionError):
+        return False
+    return same(a, b) or a.size == b.size == 0

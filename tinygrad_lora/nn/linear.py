@@ -106,6 +106,9 @@ class Sequential(Layer):
                 raise TypeError(
                     f"member {i} is {shown}: pass layers and functions, as in Sequential(Linear(4, 2), tl.relu)"
                 )
+            if isinstance(getattr(member, "__wrapped__", None), Layer):
+                remedy = "write a layer that calls tl.checkpoint(self.block)(x), so that its parameters are found"
+                raise TypeError(f"member {i} is a function that hides a layer: {remedy}")
         self.members = list(members)
 
     def _parts(self) -> Iterable[tuple[str, Any]]:

@@ -34,6 +34,7 @@ import numpy as np
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
+from ...recomputation import later
 
 TOLERANCE = {2: 5e-3, 4: 1e-5, 8: 1e-11}  # by the bytes of a float
 OF_A_CHANGE = 10  # times the tolerance: a change is the small difference of two rounded numbers
@@ -49,7 +50,7 @@ if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
 # What gives one of its operands' numbers, or a number that rounding cannot change.
 EXACT = {
     ops.relu, ops.sign, ops.greater, ops.where, ops.transpose, ops.reshape, ops.broadcast, ops.reduce_max, ops.take,
-    ops.index, ops.place, ops.concatenate, ops.identity, ops.stop_gradient, ops.cast,
+    ops.index, ops.place, ops.concatenate, ops.identity, ops.stop_gradient, ops.cast, later,
 }  # fmt: skip
 # What can be zero because terms cancel.
 CANCELING = {ops.add, ops.subtract, ops.matmul, ops.reduce_sum, ops.scatter_add, ops.log}

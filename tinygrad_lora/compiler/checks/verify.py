@@ -19,6 +19,7 @@ from typing import Any
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
+from ...recomputation import operands_read
 from ..planned.write import Planned
 from .blocks import ROWS, Loop
 from .buffers import Buffer, ByteRange
@@ -116,7 +117,7 @@ class Proof(Rehearsal):
         """The lines of a node must have read each operand."""
         node = self.node
         if node is not None and node.op is not ops.concatenate and not self.read.issuperset(node.parents):
-            for parent in node.parents:
+            for parent in operands_read(node):
                 if parent not in self.read and not self._is_known(parent):
                     raise ProofError(f"{self._name(node)} never reads its operand {self._name(parent)}")
         self.read.clear()

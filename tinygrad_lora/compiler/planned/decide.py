@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from ...core import ops
 from ...core.graph import Graph
 from ...core.node import ComputationNode as Node
+from ...recomputation import later
 from ..patterns import packed
 from .calls import can_write
-from .order import Unit, needed, replacing_last, scheduled
+from .order import Unit, needed, replacing_last, scheduled, soon_forgotten
 from .plan import MemoryPlan, make_plan
 from .products import Blocks, cut, reads_rows
 
@@ -47,7 +48,10 @@ def lower(
     into = into or {}
     frozen = [leaf for leaf in frozen if leaf in graph.users]
     kept = packed(graph, frozen) if "pack_weights" in techniques else []
-    order = replacing_last(needed(graph, graph.outputs, kept), {graph.outputs[i] for i in into})
+    order = needed(graph, graph.outputs, kept)
+    if "forget_soon" in techniques or any(node.op is later for node in order):
+        order = soon_forgotten(order, graph.outputs)
+    order = replacing_last(order, {graph.outputs[i] for i in into})
     units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)
     whole = [unit.nodes[0] for unit in units if not unit.rows and len(unit.nodes) == 1]
     cuts = {}

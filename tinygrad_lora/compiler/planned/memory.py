@@ -43,6 +43,27 @@ class Memory:
     least: int  # bytes in use at once, at most: no plan can do with less
     separate: int  # bytes with a place for each array
 
+    @property
+    def in_use(self) -> list[int]:
+        """The bytes that are taken in each step; by a vector made of parts, from its first part on."""
+        changes, begun = [0] * (len(self.steps) + 2), dict[str, int]()
+        for array in self.arrays:
+            part_of = array.note.removeprefix("part of ")
+            if part_of != array.note:
+                begun.setdefault(part_of, array.made)
+            else:
+                changes[begun.get(array.name, array.made)] += array.size
+                changes[array.end] -= array.size
+        return list(accumulate(changes))[: len(self.steps)]
+
+    def profile(self, most: int = 40) -> str:
+        """The bytes in use as bars, a line for each step; of more than `most` steps, one for the largest of several."""
+        in_use, each = self.in_use, -(-len(self.steps) // most) or 1
+        rows = [max(range(i, min(i + each, len(in_use))), key=in_use.__getitem__) for i in range(0, len(in_use), each)]
+        bars = ["#" * round(40 * in_use[i] / max(self.size, 1)) for i in rows]
+        lines = [f"{i:>5} {self.steps[i][:14]:<14} {in_use[i]:>13,} {b}" for i, b in zip(rows, bars, strict=True)]
+        return "\n".join(map(str.rstrip, lines))
+
     def __str__(self) -> str:
         moments = dict(enumerate([*(f"{i} {step}" for i, step in enumerate(self.steps)), "the caller's"]))
         rows = [

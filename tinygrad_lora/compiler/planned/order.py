@@ -5,7 +5,7 @@ them runs faster on a few rows at a time, while these are in the cache. So neigh
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...core import ops
 from ...core.graph import Graph
@@ -36,6 +36,27 @@ def needed(graph: Graph, results: Iterable[Node], known: Iterable[Node] = ()) ->
         if node in wanted and node not in known:
             wanted.update(node.parents)
     return [node for node in graph.nodes if node.parents and node in wanted and node not in known]
+
+
+def soon_forgotten(order: Sequence[Node], outputs: Iterable[Node]) -> list[Node]:
+    """The same operations in an order in which arrays are forgotten soon: what is ready early is computed early.
+
+    Each result after its operands, and of these the one with the shortest way from the inputs first. So the gradient of
+    the last layer's weights is computed as soon as the backward pass comes there, not when it has come to the first.
+    """
+    depth: dict[Node, int] = {}
+    for node in order:
+        depth[node] = 1 + max([depth.get(p, 0) for p in node.parents])
+    seen, result = set[Node](), list[Node]()
+    stack: list[Any] = sorted((y for y in outputs if y in depth), key=lambda y: -depth[y])
+    while stack:
+        node = stack.pop()
+        if node is None:  # as in `topological_order`
+            result.append(stack.pop())
+        elif node not in seen:
+            seen.add(node)
+            stack += (node, None, *sorted((p for p in node.parents if p in depth), key=lambda p: -depth[p]))
+    return result
 
 
 def replacing_last(order: Sequence[Node], replacing: set[Node]) -> list[Node]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ...core import ops
 from ...core.node import ComputationNode as Node
+from ...recomputation import later, operands_read
 
 
 class Placement(NamedTuple):
@@ -53,7 +54,7 @@ def _place(
             return Placement("own" if node in kept else "memory", node, node not in kept, True)  # a copy
         if operand.kind == "number" and not operand.fixed:
             return Placement("own", node, False, False)
-        in_rows = operand.in_rows and node.op in (ops.reshape, ops.identity, ops.stop_gradient)
+        in_rows = operand.in_rows and node.op in (ops.reshape, ops.identity, ops.stop_gradient, later)
         return Placement("view", operand.root, operand.fixed, in_rows)
     if node in can_write and node not in kept:
         return Placement("memory", node, True, True)
@@ -71,7 +72,7 @@ def last_reads(order: Sequence[Node], places: Mapping[Node, Placement], outputs:
     last: dict[Node, int] = {}
     for i, node in enumerate(order):
         last.setdefault(node, i)
-        for parent in node.parents:
+        for parent in operands_read(node):
             last[places[parent].root] = i
         if places[node].root is not node:
             last[places[node].root] = i

@@ -258,6 +258,7 @@ class Packer:
         array.flags.writeable = bool(writeable)
         return array
 
+    @np.errstate(all="ignore")  # NumPy warns where the numbers are computed, not where a graph is built again
     def learn_nodes(self, defined: Iterable[Any], changed: Iterable[Any]) -> None:
         """Build the nodes of a message, and take over what has changed at known ones."""
         try:

@@ -217,6 +217,7 @@ RULES: dict[str, Rule] = {
     "greater": greater, "where": where, "transpose": transpose, "reshape": reshape, "broadcast": broadcast,
     "reduce_sum": reduce_sum, "reduce_max": reduce_max, "take": take, "scatter_add": scatter_add, "index": index,
     "place": place, "concatenate": concatenate, "identity": identity, "stop_gradient": identity, "cast": cast,
+    "later": lambda builder, node, x, *after: x,
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"nodes have no &, \|, \^ and ~|unsupported operand type\(s\) for \^", "power-sign",
          "In Python a power is written **, as in x**2; ^ is something else"),
     (r"cannot access local variable '(\w+)'|local variable '(\w+)' referenced", "no-value-yet",
-         "{0} has no value yet in this line: the function gives it one in a line that has not run"),
+         "{0} has no value yet in this line, since what gives it one has not run: is another name meant?"),
     (r"cannot access free variable '(\w+)'", "no-value-yet", "{0} has no value yet when this line runs"),
     (r"name '(\w+)' is not defined", "unknown-name",
          "Nothing has this name here: is it spelled as where it was defined, and does that line stand above this one? "
@@ -35,9 +35,16 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
     (r"'?(\w+)'? object has no attribute '(\w+)'|(\w+) has no \.(\w+)|type object '(\w+)' has no attribute '(\w+)'",
          "unknown-attribute", "Is this the object that you mean, and is the name spelled right?"),
     (r"unhashable type: '(\w+)'", "unhashable",
-         "A {0} can be no key of a dictionary and no member of a set, since it may change: a tuple can"),
+         "A {0} can be no key of a dictionary and no member of a set: is it what you mean? A tuple can"),
     (r"could not be broadcast together with (?:remapped )?shapes (\([\d,]*\)) (\([\d,]*\))", "shapes-do-not-fit",
          shapes_in_words),
+    (r"output operand with shape (\([\d,]*\)) doesn't match the broadcast shape (\([\d,]*\))", "shapes-do-not-fit",
+         "What is on the left has shape {0} and cannot become {1}: a slice that reaches over an end is cut off there"),
+    (r"could not broadcast input array from shape (\([\d,]*\)) into shape (\([\d,]*\))", "shapes-do-not-fit",
+         "What is on the right has shape {0}, and its place on the left {1}: a slice that reaches over an end is cut "
+         "off there"),
+    (r"zip\(\) argument \d+ is (?:longer|shorter)", "lengths-differ",
+         "With strict=True zip needs lists of one length: print the lengths of these"),
     (r"cannot reshape array", "shapes-do-not-fit", "A reshape keeps all numbers: it cannot add or leave out any"),
     (r"does not have enough dimensions", "shapes-do-not-fit",
          "An operand of @ is a number here: a matrix product needs a matrix or a vector on each side"),
@@ -72,9 +79,9 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
          "An array of {1} axes has no axis {0}: the first is axis 0, and -1 is the last"),
     (r"index .* out of (?:range|bounds)|index out of range|pop from empty", "out-of-range",
          "There is no such place: the first is 0, the last is len(...) - 1, and -1 counts from the end"),
-    (r"is an empty sequence|arg is empty|of no elements|zero-size array|need at least one array", "empty",
+    (r"(?:is|of) an empty sequence|arg is empty|of no elements|zero-size array|need at least one array", "empty",
          "Nothing is there to take the largest, the mean or the first of: what if the collection is empty?"),
-    (r"division by zero|divide by zero", "division-by-zero", "The divisor is 0 here"),
+    (r"(?:division|modulo) by zero|divide by zero", "division-by-zero", "The divisor is 0 here"),
     (r"step cannot be zero|arg 3 must not be zero", "zero-step",
          "Steps of 0 go nowhere: from each item to the one before it is a step of -1"),
     (r"changed size during iteration", "changed-while-walked",
@@ -125,6 +132,8 @@ def explained(error: BaseException, line: str = "") -> tuple[str, str]:
             return code, remedy
     if name == "KeyError":
         return "missing-key", "The dictionary has no such key: is it the key that you mean, and was it put in before?"
+    if name == "StopIteration":
+        return "iterator-ended", "`next` was asked for more than there is: does a loop run more often than it should?"
     for pattern, code, advice in RULES:
         match = re.search(pattern, text)
         if match is not None:

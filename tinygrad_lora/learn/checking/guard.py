@@ -178,17 +178,28 @@ def _end(watcher: threading.Thread, over: threading.Event) -> None:
             pass
 
 
+CALLED = ", called in "
+
+
 def line_of(traceback: TracebackType | None) -> str:
-    """The innermost line that the student wrote, outside this package and Python's library; "" if there is none."""
-    place = ""
+    """The innermost line that the student wrote, outside this package and Python's library; "" if there is none.
+
+    Where another function of the student called that one, with the line that did.
+    """
+    place = called = caller = ""
     while traceback is not None:
         code = traceback.tb_frame.f_code
         number = traceback.tb_lineno or code.co_firstlineno  # an alarm may ring where Python counts no line
-        if not _ours(code) and not code.co_name.startswith("test_"):
+        if _ours(code) or code.co_name.startswith("test_"):
+            caller = ""
+        else:
             text = linecache.getline(code.co_filename, number).strip()
-            place = f"{code.co_name}, line {number}" + (f": `{text}`" if text else "")
+            name = caller if caller and code.co_name.startswith("<") else code.co_name  # a comprehension
+            if name != caller:
+                called, caller = f"{CALLED}{place}" if caller not in ("", "<module>") else "", name
+            place = f"{name}, line {number}" + (f": `{text}`" if text else "")
         traceback = traceback.tb_next
-    return place
+    return place + called
 
 
 def _ours(code: CodeType) -> bool:

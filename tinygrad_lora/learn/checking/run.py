@@ -10,7 +10,7 @@ from .arguments import on_copies
 from .counterfactual import KeptState, Wrapper, memory_of, with_own_names
 from .exceptions import explained, words_of
 from .exchange import Replacement, exchanged
-from .guard import Outcome, TookTooLongError, guarded
+from .guard import CALLED, Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
 from .signatures import methods_of, misfit, names_of
 from .stubs import is_blank
@@ -141,6 +141,6 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
         return Diagnosis("no-return", f"your code gave None where a result is needed: is a `return` missing? ({error})")
     if not outcome.line:
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
-    code, advice = explained(error, outcome.line)
+    code, advice = explained(error, outcome.line.partition(CALLED)[0])
     text = words_of(error).rstrip(". " if advice else "")
     return Diagnosis(code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__)

@@ -47,6 +47,7 @@ SYMBOLS = {
     "reduce_max": "max", "identity": "copy", "stop_gradient": "no gradient", "cast": "new dtype",
     "take": "x[i]", "scatter_add": "add at [i]", "index": "x[key]", "place": "put at [key]",
     "concatenate": "join", "random_uniform": "0 to 1, by a seed",
+    "later": "x, but after others", "checkpoint": "not kept",
 }  # fmt: skip
 
 

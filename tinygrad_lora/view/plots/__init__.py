@@ -7,10 +7,10 @@ arguments give the same file: `plot.save("plot.svg")` writes it.
 from .adapters import heatmaps, singular_values
 from .classes import confusion_matrix, decision_boundary
 from .layers import activation_histograms, gradient_norms
-from .memory import memory
+from .memory import memory, memory_in_use
 from .training import loss_curves
 
 __all__ = [
     "activation_histograms", "confusion_matrix", "decision_boundary", "gradient_norms", "heatmaps", "loss_curves",
-    "memory", "singular_values",
+    "memory", "memory_in_use", "singular_values",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import cycle
 
 from ...compiler import CompiledFunction
@@ -24,12 +25,10 @@ def memory(compiled: CompiledFunction) -> Chart:
     same time may share bytes. A bar that continues another in the same color is a result written over its operand.
     Raises TypeError for anything else, CompileError if no memory is planned.
     """
-    if not isinstance(compiled, CompiledFunction):
-        raise TypeError(f"this plot shows a compiled function, tl.compile(f), not {type(compiled).__name__}")
-    plan = compiled.memory
+    plan = _plan(compiled)
     name = one_line(compiled.name)
     sizes = f"{plan.size:,} bytes for arrays of {plan.separate:,}"
-    divisor, unit = next(pair for pair in UNITS if plan.size >= pair[0] or pair[0] == 1)
+    divisor, unit = _unit(plan.size)
     last = len(plan.steps) + any(array.end > len(plan.steps) for array in plan.arrays)
     few = len(plan.steps) <= MOST_OPERATIONS
     chart = Chart(
@@ -44,6 +43,42 @@ def memory(compiled: CompiledFunction) -> Chart:
         if len(plan.arrays) <= MOST_NAMES and array.size >= LINE * plan.size and width >= LETTER * len(label):
             chart.text((array.made + end) / 2, (bottom + top) / 2, label, tone="ink")
     return chart
+
+
+def memory_in_use(compiled: CompiledFunction | Mapping[str, CompiledFunction]) -> Chart:
+    """How many bytes a program needs at each of its steps: one line a program, where a dict gives several by name.
+
+    A step is a line of the program that computes something. As text: `print(compiled.memory.profile())`.
+    Raises TypeError for anything else, CompileError if no memory is planned.
+    """
+    plans = {name: _plan(f) for name, f in (compiled if isinstance(compiled, Mapping) else {"": compiled}).items()}
+    divisor, unit = _unit(max(plan.size for plan in plans.values()))
+    peaks = {name: _peak(plan) for name, plan in plans.items()}
+    several = "; ".join(f"{one_line(name)}: {peak}" if name else peak for name, peak in peaks.items())
+    chart = Chart(
+        f"Memory in use: {several if len(plans) == 1 else 'the bytes of each step'}", x="step", y=unit, ylim=(0, None),
+        alternative=f"Memory in use at each step. {several}.",
+    )  # fmt: skip
+    for name, plan in plans.items():
+        label = f"{one_line(name)}, at most {max(plan.in_use, default=0):,}" if name else ""
+        chart.line(range(len(plan.steps)), [n / divisor for n in plan.in_use], label)
+    return chart
+
+
+def _plan(compiled: CompiledFunction) -> Memory:
+    if not isinstance(compiled, CompiledFunction):
+        raise TypeError(f"this plot shows a compiled function, tl.compile(f), not {type(compiled).__name__}")
+    return compiled.memory
+
+
+def _unit(size: int) -> tuple[float, str]:
+    return next(pair for pair in UNITS if size >= pair[0] or pair[0] == 1)
+
+
+def _peak(plan: Memory) -> str:
+    """How many bytes are in use at most, and where."""
+    most = max(plan.in_use, default=0)
+    return f"at most {most:,} bytes, in step {plan.in_use.index(most)} of {len(plan.steps)}" if most else "no bytes"
 
 
 def _colored(plan: Memory) -> list[tuple[Array, int]]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ....core import ops
 from ....core.node import ComputationNode as Node
 from ....core.node import Shape
+from ....recomputation import later
 
 
 class Axis(NamedTuple):
@@ -75,7 +76,7 @@ def _places(node: Node) -> Sequence[Axis] | None:
     if not node.parents:
         return None
     x = node.parents[0].shape
-    if node.op in (ops.identity, ops.stop_gradient):
+    if node.op in (ops.identity, ops.stop_gradient, later):
         return whole(x)
     if node.op is ops.transpose:
         axes = whole(node.shape)

@@ -10,7 +10,7 @@ from ...linear import Linear, Seed
 from ...optim import Adam, Optimizer
 from ..adapter import Adapter
 from ..lora import LoRALayer
-from .switching import adapters
+from .switching import adapters, merge_untied
 
 
 def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = None, init: str = "gaussian") -> None:
@@ -19,8 +19,9 @@ def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = No
     What the optimizer remembers is about the old factors, so it is reset. The parameters stay the same objects: a
     compiled training step goes on. The rate should start low again after each restart; see `tl.cosine`.
 
-    Raises AdaptError for a model without adapters, with adapters other than LoRA, with an activation or with quantized
-    weights; ValueError for an optimizer whose start is not known. Then nothing is changed.
+    Raises AdaptError for a model without adapters, with adapters other than LoRA, with an activation, with quantized
+    weights, or with a weight that is tied to another place; ValueError for an optimizer whose start is not known. Then
+    nothing is changed.
     Source: Lialin et al. 2023, "ReLoRA: High-Rank Training Through Low-Rank Updates" (arXiv:2307.05695).
     """
     layers = adapters(model)
@@ -31,6 +32,8 @@ def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = No
     if optimizer and optimizer.numbers and not isinstance(optimizer, Adam):
         raise ValueError(f"what {type(optimizer).__name__} starts with is not known: restart without it, then reset it")
     model.before_change()
+    for layer in merge_untied(model):  # else another place that shares a weight would change with it
+        layer.unmerge()
     streams = np.random.default_rng(seed).spawn(len(plain))
     pairs = zip(plain, streams, strict=True)
     new = [LoRALayer.for_layer(x.base, x.lora.rank, seed=s, init=init, any_rank=True) for x, s in pairs]

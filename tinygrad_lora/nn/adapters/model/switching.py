@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
+from ....core.node import ComputationNode
+from ....core.trace import trace
 from ....errors import AdaptError
 from ...layer import Layer
 from ..adapted import AdaptedLayer, Weights, checked_weights, listed
@@ -149,20 +152,53 @@ def merge_and_unload(model: Layer) -> Any:
     """The model without adapters, which gives what it gives now: plain layers, with the active adapters merged.
 
     It is changed in place and returned; what is returned is another layer if the model itself is the adapted one.
-    All its parameters are frozen. Raises AdaptError where there are no adapters, and for a mixture of trained copies,
-    which is no one layer.
+    All its parameters are frozen. Raises AdaptError where there are no adapters, for a mixture of trained copies, which
+    is no one layer, and for a weight with adapters that is tied to another place, where it would change too.
     """
     layers = _some_adapters(model)
     for layer in layers:
         if isinstance(layer, TrainedCopy) and layer.active and layer.in_use is layer.base:
             raise AdaptError(f"a mixture of {listed(layer.active)} is no one layer: activate one adapter first")
-    merge_all(model)
+    merge_untied(model)
     plain: dict[int, Layer] = {
         id(layer): layer.in_use if isinstance(layer, TrainedCopy) else layer.base for layer in layers
     }
     replace_layers(model, plain)
     keep_settings(model, {})
     return plain.get(id(model), model).freeze()
+
+
+def merge_untied(model: Layer) -> list[MergeableLayer]:
+    """As `merge_all`, for good: gives the layers that were not merged before.
+
+    Raises AdaptError if a merged weight is used elsewhere too, as by an output layer that shares the table of tokens,
+    and puts all back. There it would still be the weight without adapters: no plain layers give what that model gives,
+    and are tied. Seen in what layers hold and, where the model can be traced, in what it computes.
+    """
+    waiting = [layer for layer in adapters(model).values() if not layer.merged]
+    merge_all(model)
+    merged = {name: layer for name, layer in adapters(model).items() if layer.merged}
+    uses = Counter({layer.original: layer.weight for layer in merged.values()}.values())
+    elsewhere = {*model.named_parameters().values(), *_captured(model)}
+    if tied := [name for name, layer in merged.items() if layer.weight in elsewhere or uses[layer.weight] > 1]:
+        for layer in waiting:
+            layer.unmerge()
+        raise AdaptError(
+            f"the weight of {listed(tied)} is tied to another place, which the adapter does not change: merged for "
+            "good, that place would change too, or the tie end. Keep the adapter, as merge_all(model) does, or first "
+            "give the other place a parameter of its own: tl.parameter(layer.weight.value)"
+        )
+    return waiting
+
+
+def _captured(model: Layer) -> Sequence[ComputationNode]:
+    """The parameters that the model computes with; none where it cannot be traced."""
+    for shape in (None, (1, 1)):  # of tokens, for a model that does not say its input's
+        try:
+            return trace(model, model._placeholder(shape)).captured
+        except Exception:  # whatever the author's code raises on a placeholder
+            continue
+    return ()
 
 
 def _some_adapters(model: Layer, kind: Any = AdaptedLayer) -> Collection[Any]:

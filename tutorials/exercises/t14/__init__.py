@@ -1,0 +1,1 @@
+"""Exercises of tutorial 14: A language model from nothing."""

@@ -1,0 +1,1 @@
+"""Exercises of tutorial 16: Convolution is a product."""
