@@ -87,7 +87,7 @@ def table(answers: Sequence[Answer], steps: int) -> str:
         done = len(answer["begin"])
         ratios = [sum(a[:done]) / sum(b) for a, b in zip(answers[0]["rounds"], answer["rounds"], strict=False)]
         row = [name, short(steady / done), ratio_text(median(ratios)) if ratios else ""]
-        row += [short(begin) + f" ({done} steps)" * (done < steps), ratio_text(begin / steady), "", "", ""]
+        row += [short(begin) + f" ({done} steps)" * (done < steps), ratio_text(answer["included"]), "", "", ""]
         if answer["peer"] in COMPILED and done >= THIRTEENTH:
             first, thirteenth = (compiling(answer, length) for length in (1, THIRTEENTH))
             row[5:] = [short(first), short(thirteenth), ratio_text(thirteenth / first)]

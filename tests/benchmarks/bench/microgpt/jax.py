@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import formulas
+from ..peers.jax import library
 from . import model
 from .model import Trainer
 
 
 def trainer(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
-    import jax
-    import jax.numpy as jnp
-
+    jax = library(double=True)
+    jnp = jax.numpy
     b1, b2 = model.BETAS
 
     def loss_of(p: Mapping[str, Any], inputs: Any, targets: Any) -> Any:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ..peers.micrograd import library
 from . import model
 from .model import Trainer
 
 
 def trainer(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
-    from micrograd.engine import Value
+    Value = library()
 
     def function(x: Any, value: float, slope: float) -> Any:
         """A function of x that micrograd lacks, by its value and slope there."""

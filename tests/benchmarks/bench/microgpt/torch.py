@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..peers.torch import library
 from . import model
 from .model import Trainer
 
 
 def trainer(weights: Mapping[str, Any], size: model.NameSize, compile: Any) -> Trainer:
     """`compile` is `torch.compile`, or a function that gives back what it gets."""
-    import torch
-    from torch.nn import functional
-
+    torch = library()
+    functional = torch.nn.functional
     p = {name: torch.tensor(array, requires_grad=True) for name, array in weights.items()}
     adam = torch.optim.Adam(p.values(), model.RATE, model.BETAS, model.EPS, fused=True)
     done = 0
@@ -43,6 +43,6 @@ def trainer(weights: Mapping[str, Any], size: model.NameSize, compile: Any) -> T
         loss = run(p, torch.from_numpy(inputs), torch.from_numpy(targets))
         loss.backward()
         adam.step()
-        return float(loss)
+        return float(loss.item())
 
     return Trainer(step, lambda: {name: tensor.detach().numpy().copy() for name, tensor in p.items()})

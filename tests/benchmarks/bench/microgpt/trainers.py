@@ -39,12 +39,9 @@ def trainer(name: str, weights: Mapping[str, Any], size: NameSize) -> Trainer:
 
         return torch.trainer(weights, size, compiler(name))
     if name == "jax":
-        import jax
+        from . import jax
 
-        from .jax import trainer
-
-        jax.config.update("jax_enable_x64", True)
-        return trainer(weights, size)
+        return jax.trainer(weights, size)
     if name == "micrograd":
         from . import micrograd
 

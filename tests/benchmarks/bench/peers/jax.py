@@ -12,10 +12,16 @@ from . import Prepared, chosen
 
 
 def prepare(name: str, case: Case) -> Prepared:
+    library(double=case["x"].dtype == np.float64)
+    return chosen(WAYS, case, "not written")
+
+
+def library(double: bool) -> Any:
+    """JAX itself, which knows float64 only where it is told so."""
     import jax
 
-    jax.config.update("jax_enable_x64", case["x"].dtype == np.float64)
-    return chosen(WAYS, case, "not written")
+    jax.config.update("jax_enable_x64", double)
+    return jax
 
 
 def _on_device(case: Case, names: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""micrograd: W6 alone, because it knows numbers and no arrays."""
+"""micrograd: W6, and W8 number by number (see microgpt/), because it knows numbers and no arrays."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ def prepare(name: str, case: Case) -> Prepared:
     return chosen({"W6": chain}, case, "it knows numbers and no arrays")
 
 
-def chain(case: Case) -> Prepared:
+def library() -> Any:
+    """The class of its numbers."""
     from micrograd.engine import Value
 
+    return Value
+
+
+def chain(case: Case) -> Prepared:
+    Value = library()
     numbers = [float(array) for array in case["x a b"]]
 
     def step() -> Any:
