@@ -480,7 +480,7 @@ def test_every_command_stands_in_the_table_of_commands():
     ("arguments", "unneeded"),
     [
         ("--version", {"rich", "tinygrad_lora.learn", "tinygrad_lora.compiler", "tinygrad_lora.view"}),
-        ("progress", {"rich", "tinygrad_lora.models", "tinygrad_lora.grading", "tinygrad_lora.finetune"}),
+        ("progress", {"rich", "tinygrad_lora.models.bert", "tinygrad_lora.grading", "tinygrad_lora.finetune"}),
         ("models list", {"graphviz", "tinygrad_lora.compiler", "tinygrad_lora.learn", "tinygrad_lora.demo"}),
     ],
 )
