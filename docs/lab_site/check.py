@@ -1,6 +1,6 @@
 """Run the tutorials of a lab in Chromium, with every other host out of reach, and measure their cells.
 
-`python docs/build_lab.py --check` runs all of them, one after the other; tests run some of them side by side.
+`python docs/build_lab.py --check` runs all of them, each in a Python of its own; tests run some of them in one.
 """
 
 import functools
@@ -22,8 +22,16 @@ FIRST, CELL, TRAINING = 25.0, 3.0, 30.0  # seconds: until the first cell is done
 # How to wait: 300 seconds on a busy machine, and not with each frame, which costs a core.
 WAIT = {"timeout": 300_000, "polling": 250}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+WINDOW = {"width": 1000, "height": 700}
 SOLVED = "solved"  # the folder of the notebooks with answers
 
+# Puts a notebook in the place of the one that is open, with the same Python, which forgets all names.
+NEXT = """async (address) => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  panel.context.model.fromJSON(await (await fetch(address)).json());
+  const { content } = await panel.sessionContext.session.kernel.requestExecute({ code: "%reset -f" }).done;
+  if (content.status !== "ok") throw new Error(content.evalue);
+}"""
 # Runs all cells, and notes for each request when it began and ended, in seconds since the page was asked for.
 RUN = """async () => {
   const panel = window.jupyterapp.shell.currentWidget;
@@ -31,15 +39,20 @@ RUN = """async () => {
   await panel.sessionContext.ready;
   const times = window.cellTimes = [];
   let began = 0;
-  panel.sessionContext.iopubMessage.connect((_, message) => {
+  const note = (_, message) => {
     if (message.header.msg_type === "execute_input") began = performance.now() / 1000;
     const ended = message.header.msg_type === "status" && message.content.execution_state === "idle";
     if (ended && began) {
       times.push([began, performance.now() / 1000]);
       began = 0;
     }
+  };
+  panel.sessionContext.iopubMessage.connect(note);
+  window.allRan = false;
+  window.jupyterapp.commands.execute("notebook:run-all-cells").then(() => {
+    panel.sessionContext.iopubMessage.disconnect(note);
+    window.allRan = true;
   });
-  window.allCells = window.jupyterapp.commands.execute("notebook:run-all-cells").then(() => { window.allRan = true; });
 }"""
 CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].map((cell) => cell.toJSON())
   .filter((cell) => cell.cell_type === "code")"""
@@ -103,7 +116,9 @@ def check(numbers: str) -> int:
         print(f"{'':34}first cell   median  slowest cell   all   (seconds)", flush=True)
         with served(site) as address, offline_browser() as browser:
             for name in texts:
-                (run,) = run_tutorials(browser, address, [name])
+                page = browser.new_page(viewport=WINDOW)
+                (run,) = run_tutorials(page, address, [name])
+                page.close()
                 median = statistics.median(end - begin for begin, end in run.times) if run.times else float("nan")
                 seconds, line = run.slowest
                 print(f"{name:34}{run.first:10.1f} {median:8.2f} {seconds:13.1f} {run.total:5.0f}   {line[:50]}")
@@ -114,28 +129,32 @@ def check(numbers: str) -> int:
     return int(failed)
 
 
-def run_tutorials(browser: Any, address: str, names: list[str]) -> list[TutorialRun]:
-    """Run these notebooks side by side, each in a window of its own that keeps its own files."""
-    pages, runs, asked = [], [], []
+def run_tutorials(page: Any, address: str, names: list[str]) -> list[TutorialRun]:
+    """Run these notebooks one after the other on this page, in one Python, which forgets all names in between.
+
+    To start a page and its Python costs as much as to run a short tutorial: 17 seconds of a core.
+    """
+    runs: list[TutorialRun] = []
+    asked: list[str] = []
+    page.context.on("request", lambda request: asked.append(request.url))
     for name in names:
-        context = browser.new_context(viewport={"width": 1000, "height": 700})
-        context.on("request", lambda request: asked.append(request.url))
-        page = context.new_page()
-        page.goto(f"{address}notebooks/index.html?path={SOLVED}/{name}")
-        pages.append(page)
-    for page in pages:
-        opened = "() => window.jupyterapp?.shell?.currentWidget?.content?.model?.cells?.length > 1"
-        page.wait_for_function(opened, **WAIT)
+        if runs:
+            page.evaluate(NEXT, f"{address}files/{SOLVED}/{name}")
+        else:
+            open_notebook(page, f"{address}notebooks/index.html?path={SOLVED}/{name}")
         page.evaluate(RUN)
-    for page, name in zip(pages, names, strict=True):
         page.wait_for_function("() => window.allRan", **WAIT)
         run = TutorialRun(name, page.evaluate("() => window.cellTimes"), page.evaluate(CELLS))
         run.faults = [*faults_of(run.cells), *missed(run.cells, page.evaluate(PROGRESS))]
-        runs.append(run)
         run.faults += sorted({f"asks {url}" for url in asked if not url.startswith((address, "data:", "blob:"))})
-    for page in pages:
-        page.context.close()
+        runs.append(run)
     return runs
+
+
+def open_notebook(page: Any, address: str) -> None:
+    """Open the page of a notebook, and wait until its cells are there."""
+    page.goto(address)
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.model?.cells?.length > 1", **WAIT)
 
 
 def faults_of(cells: list[dict[str, Any]]) -> list[str]:

@@ -14,8 +14,8 @@ from tinygrad_lora.view.words.markup import Markup, element, joined, void
 
 TITLE = "Automatic differentiation and LoRA, from the first node"
 ABOUT = (
-    "Twelve notebooks. Python runs in this browser: nothing is installed, and nothing that you write leaves your "
-    "machine. The first start of a notebook takes longest, some twenty seconds."
+    "Python runs in this browser: nothing is installed, and nothing that you write leaves your machine. The first "
+    "start of a notebook takes longest, some twenty seconds."
 )
 KEPT = (
     "Your work is kept in this browser, for this address. Download it to hand it in, to be safe, or to go on at "
@@ -46,7 +46,7 @@ def course_page(sources: list[Path]) -> str:
     minutes = sum(one["heading"].minutes for one in tutorials)
     body = joined([
         element("h1", TITLE),
-        element("p", f"{ABOUT} All of it takes about {round(minutes / 60)} hours."),
+        element("p", f"{len(tutorials)} notebooks, about {round(minutes / 60)} hours in all. {ABOUT}"),
         element("noscript", element("p", NO_SCRIPT, class_="trouble")),
         element("p", "", id="trouble", class_="trouble", role="alert", hidden=""),
         element(

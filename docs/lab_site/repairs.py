@@ -1,10 +1,14 @@
-"""What is repaired in this release of JupyterLite: how its pages answer a kernel that asks for a file.
+"""What is repaired in this release of JupyterLite: restarts, and how its pages answer a kernel that asks for a file.
 
 As released, a request that fails is never answered, so the cell waits for ever; `.jsonl` is read as JSON; and where two
 tabs are open, both answer, and a kernel may get what another asked for. The site's own service worker numbers the
 requests, and here the pages learn to answer with the number, also when something fails, and to agree on one of them. On
 its second visit, a page also removes the service worker that it has just found; and two labs on one server would share
 their files.
+
+A kernel that is restarted ends first, and a session whose kernel ends is removed: so the new kernel belongs to none,
+and the page takes its notebook for one without a kernel. Here a session waits for a kernel that is restarted, and goes
+on with the new one.
 """
 
 from pathlib import Path
@@ -26,7 +30,22 @@ DRIVE = {
 }
 STAYS = {"this.unregisterOldServiceWorkers(e),": ""}
 OWN = {'n.PageConfig.getOption("contentsStorageName")': '`tinygrad_lora ${new URL("..",location.href).pathname}`'}
-REPAIRS = {"1815.*.js": OWN, "8427.*.js": OWN, "5276.*.js": DRIVE, "2349.*.js": STAYS, "4954.*.js": STAYS}
+RESTARTS = {
+    "return s.dispose(),this.startNew({id:t,name:n,location:i})": (
+        "let done;s.restarted=new Promise(use=>{done=use}),s.dispose();"
+        "const next=this.startNew({id:t,name:n,location:i});return next.finally(done),next"
+    )
+}
+STAYS_OPEN = {
+    "e.disposed.connect((()=>{this.shutdown(n)}))": (
+        "e.disposed.connect((()=>{e.restarted?e.restarted.then(()=>this._handleKernelShutdown({kernelId:s,sessionId:n})):"
+        "this.shutdown(n)}))"
+    )
+}
+REPAIRS = {
+    "1815.*.js": OWN, "8427.*.js": OWN, "5276.*.js": DRIVE, "2349.*.js": STAYS, "4954.*.js": STAYS,
+    "6433.*.js": RESTARTS, "2363.*.js": STAYS_OPEN, "125.*.js": STAYS_OPEN,
+}  # fmt: skip
 
 
 def repair(build: Path) -> None:

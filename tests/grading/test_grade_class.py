@@ -440,7 +440,7 @@ def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_twelve_notebooks_with_all_answers_have_full_marks(tmp_path, workers):
+def test_the_notebooks_with_all_answers_have_full_marks(tmp_path, workers):
     """What stands around an answer, or in another notebook, costs no points, and nothing in them is forbidden."""
     folder = tmp_path / "in" / "ada"
     folder.mkdir(parents=True)

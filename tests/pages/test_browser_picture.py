@@ -1,6 +1,7 @@
 """A saved picture in a real browser: pan, zoom, search, what is inside a box, by keys, mouse and finger."""
 
 import re
+from base64 import b64encode
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from browser import NEEDS_A_BROWSER, offline_pages, screenshot
 import tinygrad_lora as tl
 from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.view import render
+from tinygrad_lora.view.svg.style import DARK, LIGHT
 
 pytestmark = [pytest.mark.slow, *NEEDS_A_BROWSER]
 
@@ -150,3 +152,35 @@ def test_dark_and_hostile_names(browser, tmp_path):
         page.locator(".folded").click()
         assert page.evaluate("() => getComputedStyle(document.querySelector('.paper')).fill") == "rgb(20, 24, 28)"
         screenshot(page, "picture_dark")
+
+
+# The red, green and blue of one pixel of a PNG.
+PIXEL = """async ([png, x, y]) => {
+  const image = new Image();
+  image.src = "data:image/png;base64," + png;
+  await image.decode();
+  const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  canvas.drawImage(image, 0, 0);
+  return [...canvas.getImageData(x, y, 1, 1).data].slice(0, 3);
+}"""
+PAGES = {"light": ['data-jp-theme-light="true"', 'data-theme="light"', 'id="notebook"'],
+         "dark": ['data-jp-theme-light="false"', 'data-theme="dark"']}  # fmt: skip
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_a_picture_in_a_page_follows_its_theme_and_not_the_system(browser, system):
+    x = tl.parameter(3.0, "x")
+    context = browser.new_context(color_scheme=system, offline=True)
+    page, reader = context.new_page(), context.new_page()
+    paper_of = {"light": LIGHT["paper"], "dark": DARK["paper"]}
+    for picture in (tl.draw(x * x), tl.Chart("Chart").line([1, 2], [1, 2])):
+        html = picture._repr_mimebundle_()["text/html"]
+        for theme, paper in paper_of.items():
+            for marked in PAGES[theme]:
+                page.set_content(f"<!doctype html><body {marked}><div>{html}</div>")
+                png = page.locator("img").screenshot()
+                assert reader.evaluate(PIXEL, [b64encode(png).decode(), 3, 3]) == [*bytes.fromhex(paper[1:])], marked
+        page.set_content(f"<!doctype html>{html}")  # a page that says nothing
+        png = page.locator("img").screenshot()
+        assert reader.evaluate(PIXEL, [b64encode(png).decode(), 3, 3]) == [*bytes.fromhex(paper_of[system][1:])]
+    context.close()

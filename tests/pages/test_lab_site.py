@@ -9,12 +9,13 @@ import hashlib
 import json
 import shutil
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from browser import NEEDS_A_BROWSER, screenshot
 from build_lab import build
-from lab_site.check import SOLVED, offline_browser, run_tutorials, served
+from lab_site.check import SOLVED, WAIT, WINDOW, offline_browser, open_notebook, run_tutorials, served
 from lab_site.notebooks import solved
 
 from tinygrad_lora.learn.registry import exercise_ids, load_exercise
@@ -26,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("npm") is None, reason="npm, which brings Python for browsers, is not installed"),
 ]
 NAMES = [f"{path.stem}.ipynb" for path in sorted((ROOT / "tutorials").glob("[0-9]*.py"))]
-IN_CI = ["01", "04", "07"]  # the others take a minute more: `-m long`
+IN_CI = ["01", "04", "07", "12"]  # the others take some minutes more: `-m long`
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def lab(site):
 
 def test_the_site_holds_every_tutorial_and_all_that_python_asks_for(site):
     listed = json.loads((site / "api" / "contents" / "all.json").read_text())["content"]
-    assert {*NAMES, SOLVED} == {entry["path"] for entry in listed} and len(NAMES) == 12
+    assert {*NAMES, SOLVED} == {entry["path"] for entry in listed}
     for name in NAMES:
         notebook = json.loads((site / "files" / name).read_text())
         assert notebook["metadata"]["kernelspec"]["name"] == "python"  # else a dialog asks for a kernel
@@ -76,7 +77,7 @@ def test_the_course_page_shows_progress_and_gives_it_out_as_a_download(_, lab, t
     browser, address = lab
     page = browser.new_page(viewport={"width": 1200, "height": 1000})
     page.goto(address)
-    assert page.locator("li").count() == 12
+    assert page.locator("li").count() == len(NAMES)
     assert page.locator("li", has_text="01 · A single node").get_by_text("minutes").is_visible()
     exercise = load_exercise("01-build")
     records = [{"exercise": exercise.id, "test": check.name, "passed": True} for check in exercise.checks]
@@ -126,17 +127,54 @@ def test_what_is_missing_is_named_and_what_does_not_start_is_said(_, lab):
     page.context.close()
 
 
+@pytest.fixture(scope="module")
+def page(lab):
+    """A page on which tests run notebooks one after the other, on a system in dark mode."""
+    browser, _ = lab
+    with closing(browser.new_page(viewport=WINDOW, color_scheme="dark")) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_A_BROWSER, id="chromium")])
-def test_tutorials_run_side_by_side_with_all_points_and_ask_no_other_host(_, lab):
-    browser, address = lab
+def test_tutorials_run_with_all_points_and_ask_no_other_host(_, lab, page):
     names = [name for name in NAMES if name[:2] in IN_CI]
-    runs = run_tutorials(browser, address, names)
+    runs = run_tutorials(page, lab[1], names)
     assert [run.file for run in runs] == names and {run.file: run.faults for run in runs if run.faults} == {}
+    assert page.evaluate("() => document.body.dataset.jpThemeLight") == "false"
+
+
+# The kernel of the page, what it answers to code, and its state after the page has looked for its session.
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel"
+ANSWER = f"""async (code) => {{
+  const running = {KERNEL}.requestExecute({{ code }});
+  let said = "";
+  running.onIOPub = ({{ content }}) => {{ said += content.text ?? content.ename ?? ""; }};
+  await running.done;
+  return said;
+}}"""
+STATUS = f"async () => {{ await window.jupyterapp.serviceManager.sessions.refreshRunning(); return {KERNEL}.status; }}"
+
+
+@pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_A_BROWSER, id="chromium")])
+def test_python_comes_back_after_a_restart_that_ends_an_endless_loop(_, lab, page):
+    if page.url == "about:blank":
+        open_notebook(page, f"{lab[1]}notebooks/index.html?path={NAMES[0]}")
+        page.wait_for_function(f"() => {KERNEL}?.status === 'idle'", **WAIT)
+    assert page.evaluate(ANSWER, "name = 3; print(name)").strip() == "3"
+    page.evaluate(f"() => {{ {KERNEL}.requestExecute({{ code: 'while True: pass' }}); }}")
+    page.wait_for_function(f"() => {KERNEL}?.status === 'busy'", **WAIT)
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:restart-kernel'); }")
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    page.wait_for_function(f"() => {KERNEL}?.status === 'idle'", **WAIT)
+    assert page.evaluate(ANSWER, "print('name' in globals())").strip() == "False"
+    assert page.evaluate(STATUS) == "idle", "the session was removed with the kernel that was restarted"
+    page.locator("#lab-trouble").wait_for(state="hidden")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_A_BROWSER, id=name[:2]) for name in NAMES])
 def test_every_tutorial_runs(name, lab):
     browser, address = lab
-    (run,) = run_tutorials(browser, address, [name])
+    with closing(browser.new_page(viewport=WINDOW)) as page:
+        (run,) = run_tutorials(page, address, [name])
     assert not run.faults

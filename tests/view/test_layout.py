@@ -25,6 +25,7 @@ from tinygrad_lora.view.layout.ranks import ranks
 from tinygrad_lora.view.layout.rows import LayoutEdge, in_rows
 from tinygrad_lora.view.svg.boxes import PAD, SIZE
 from tinygrad_lora.view.svg.draw import draw_svg, lay_out
+from tinygrad_lora.view.svg.layout import LABEL
 from tinygrad_lora.view.svg.style import DARK, LIGHT, ROOT
 
 CHILD_ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +93,7 @@ KNOWN = {
     "empty": lambda: Diagram("nothing", (), ()),
     "alone": lambda: graph(3, []),
     "operands": lambda: graph(3, [(0, 2), (1, 2), (0, 2)], ["condition", "a", "b"]),
+    "narrow": lambda: graph(4, [(0, 3), (1, 3), (2, 3), (0, 3)], ["target", "y", "", "indices[10]"]),
 }
 
 
@@ -104,7 +106,7 @@ def graphs(draw, most=100):
         for _ in range(draw(st.integers(0, 3))):
             far = draw(st.booleans())
             pairs.append((draw(st.integers(0 if far else max(0, end - 5), end - 1)), end))
-            labels.append(draw(st.sampled_from(["", "a", "condition"])))
+            labels.append(draw(st.sampled_from(["", "a", "target", "condition"])))
     return graph(n, pairs, labels)
 
 
@@ -169,7 +171,24 @@ def check(shown, rankdir="TB"):
         assert np.allclose(tip, line[-1], atol=0.11) and round(toward[along]) == sign and round(toward[across]) == 0
         steps = [sign * (b[along] - a[along]) for a, b in pairwise(line)]
         assert min(steps) > -0.11 and sum(steps) > 10
+    check_labels(shown, laid, rankdir)
     return laid
+
+
+def check_labels(shown, laid, rankdir):
+    """The names of operands stand beside their arrows and over no other, and no two of a box touch."""
+    named = [(arrow, place) for arrow, place in zip(shown.arrows, laid.labels, strict=True) if arrow.label]
+    places = [(x, y - 9, text_width(arrow.label, LABEL), 11) for arrow, (x, y) in named]
+    for (arrow, _), (left, _, width, _) in zip(named, places, strict=True):
+        x, _, whole, _ = laid.boxes[arrow.end]
+        assert rankdir in ("LR", "RL") or x - 0.1 < left < left + width < x + whole + 0.1
+    for (a, (arrow, _)), (b, (other, _)) in combinations(enumerate(named), 2):
+        assert arrow.end != other.end or not overlap(places[a], places[b], -1)
+    for (arrow, _), place in zip(named, places, strict=True):
+        for other, (tip, toward) in zip(shown.arrows, laid.heads, strict=True):
+            before = [(tip[0] - t * toward[0], tip[1] - t * toward[1]) for t in (0, 5, 10)]
+            on_it = [(x, y) for x, y in before if overlap((x - 2, y - 2, 4, 4), place)]
+            assert arrow.end != other.end or not on_it
 
 
 def check_clear(shown, laid):
@@ -348,10 +367,8 @@ def test_deep_frames_need_no_recursion():
     made = Frame("f", ("b",), ())
     for i in range(1200):
         made = Frame(f"f{i}", (), (made,), left=1.0)
-    assert (
-        arrange([LayoutBlock("b", 10, 10), LayoutBlock("a", 10, 10)], [LayoutLine("a", "b", 5)], [made]).blocks["b"][0]
-        >= 1200
-    )
+    blocks = [LayoutBlock("b", 10, 10), LayoutBlock("a", 10, 10)]
+    assert arrange(blocks, [LayoutLine("a", "b", 5, 5)], [made]).blocks["b"][0] >= 1200
 
 
 def test_text_is_measured_as_helvetica():

@@ -25,7 +25,7 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "learn",
         help="list the tutorials, or open one in Jupyter",
-        description="Without a number: the twelve tutorials and how far you are. With a number: a copy of that "
+        description="Without a number: the tutorials and how far you are. With a number: a copy of that "
         "tutorial in your folder, opened in JupyterLab. A copy that is there already is opened as it is.",
     )
     parser.add_argument("number", nargs="?", metavar="NUMBER", help="number of the tutorial, such as 04")

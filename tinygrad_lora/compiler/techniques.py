@@ -28,6 +28,7 @@ Passes = Sequence[Any]
 LAWS = {name: first_line(apply) for name, apply in PASSES.items()} | LOWERINGS
 # Those that have a name of their own: what takes the place of a pass in planned memory goes by the name of that pass.
 TECHNIQUES = {name: law for name, law in LAWS.items() if PASSES.get(name) not in IN_PLANNED_MEMORY.values()}
+LAWS["recompute"] = "what would wait long for a reader is computed again just before it"  # only with `memory`
 ENGINES = ("numpy", "numba", "auto")
 
 

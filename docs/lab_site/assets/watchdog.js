@@ -5,7 +5,7 @@
   const GONE = 3; // seconds without a kernel, after there was one
   const CELL = 60; // seconds that a cell may run before the page says how to end it
   const site = new URL("..", location.href);
-  const began = performance.now();
+  let began = performance.now();
   const box = document.createElement("div");
   const words = document.createElement("span");
   let shown = ""; // which trouble
@@ -13,12 +13,13 @@
 
   Object.assign(box.style, {
     position: "fixed", bottom: "1rem", left: "1rem", right: "1rem", zIndex: 10000, padding: ".7rem 1rem", display: "none",
-    background: "#fff", color: "#1a1a1a", border: "1px solid #d5dae0", borderLeft: "5px solid #a4262c", gap: "1rem",
-    font: "15px/1.45 system-ui, sans-serif", boxShadow: "0 2px 12px #0003", alignItems: "center",
+    background: "var(--jp-layout-color1, #fff)", color: "var(--jp-ui-font-color1, #1a1a1a)", gap: ".4rem 1rem",
+    border: "1px solid var(--jp-border-color1, #d5dae0)", borderLeft: "5px solid var(--jp-error-color1, #a4262c)",
+    font: "15px/1.45 system-ui, sans-serif", boxShadow: "0 2px 12px #0003", alignItems: "center", flexWrap: "wrap",
   });
   box.setAttribute("role", "alert");
   box.id = "lab-trouble";
-  words.style.flex = "1";
+  words.style.flex = "1 1 16rem";
   const button = (label, act) => {
     const made = document.createElement("button");
     made.textContent = label;
@@ -84,22 +85,28 @@
   function watch() {
     const now = performance.now();
     const status = kernel()?.status;
-    // In this release of JupyterLite a kernel that is restarted does not come back; a page that is loaded again has a new one.
-    if (started && (!status || status === "dead" || status === "unknown")) gone = gone || now;
+    if (status === "restarting" || (started && status === "unknown")) {
+      [started, began, busy] = [false, now, 0]; // from here on it starts
+      hide();
+    }
+    if (started && (!status || status === "dead")) gone = gone || now;
     else gone = 0;
+    if (status === "idle" || status === "busy") {
+      started = true;
+      hide("start");
+      hide("gone");
+    }
     if (gone && now - gone > 1000 * GONE) {
       say("gone", "Python has ended. Save the notebook (Ctrl-S), load the page again, then run the first cell again.");
     } else if (status === "idle") {
-      started = true;
       busy = 0;
-      hide("start");
       hide("busy");
     } else if (started && status === "busy") {
       busy = busy || now;
       const seconds = Math.round((now - busy) / 1000);
       if (seconds >= CELL) {
-        say("busy", `This cell has been running for ${Math.floor(seconds / 60)} min. If it does not end by itself, nothing but this ` +
-          "ends it: save the notebook (Ctrl-S), load the page again, then run the first cell again.");
+        say("busy", `This cell has been running for ${Math.floor(seconds / 60)} min. If it does not end by itself, only this ` +
+          "ends it: Kernel > Restart Kernel, then run the first cell again.");
       }
     }
     const waiting = location.pathname.includes("/notebooks/") || kernel();

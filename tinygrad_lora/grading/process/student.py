@@ -28,9 +28,9 @@ RECURSION = sys.getrecursionlimit()  # Python's own
 PATIENCE = 2.0  # times the limit of an exercise: a machine that grades is busy
 CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
 LOADED = (
-    "tinygrad_lora.data", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots", "numpy.random", "numpy.linalg",
-    "importlib.readers", "importlib.resources.readers", "encodings.utf_8_sig", "encodings.cp437", "timeit", "random",
-    "collections", "functools", "itertools", "dataclasses",
+    "tinygrad_lora.data", "tinygrad_lora.models.names", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots",
+    "numpy.random", "numpy.linalg", "importlib.readers", "importlib.resources.readers", "encodings.utf_8_sig",
+    "encodings.cp437", "timeit", "random", "collections", "functools", "itertools", "dataclasses",
 )  # fmt: skip
 NO_PYTHON = ": SyntaxError in line "  # between the name of a cell and the number of the line
 SERVICE = 0  # the number under which the judge finds it

@@ -46,7 +46,7 @@ class Pictures:
 
     def _named(self, box: Box) -> Box:
         """The box of a closed function, named after its result and without the cost of that alone."""
-        return replace(box, label=self.union.names[box.id], shape=shape_text(self.union.first[box.id].shape))
+        return replace(self.union.named(box), shape=shape_text(self.union.first[box.id].shape))
 
     def _edges(self, stage: Stage) -> dict[Edge, str]:
         """What happened to each arrow of this picture."""

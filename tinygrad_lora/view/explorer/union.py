@@ -6,6 +6,7 @@ changed their operands. Which results are the same is found out on random inputs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +33,7 @@ MEANING = {
     REWIRED: "rewired: the same result, computed from other operands",
 }
 Part = TypeVar("Part")  # a box or an arrow
+COUNTED = re.compile(r"[ctw]\d+")  # a variable of the program that has no name of its own
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -61,10 +63,12 @@ class Stage:
 class Union:
     """All graphs of one compilation: its stages, all their boxes as one diagram, and unique names for these.
 
-    A name is that of the box in a picture of the compiled function, if it has one there.
+    A name is that of the box in a picture of the traced graph, such as %5. A box that only a pass makes is called after
+    its variable in the generated code.
 
-    `boxes` are the ids of boxes by node, `labels` their names by node and `names` by id; `origins` are the user's lines
-    by id. `inputs` are arrays for all inputs. With `measure` the description of each operation says how long it takes.
+    `boxes` are the ids of boxes by node, `names` their names by id, `variables` what the code calls them by id and
+    `labels` by node; `origins` are the user's lines by id. `inputs` are arrays for all inputs. With `measure` the
+    description of each operation says how long it takes.
     """
 
     def __init__(self, program: CompiledProgram, title: str, inputs: Sequence[Array], measure: bool = False) -> None:
@@ -79,8 +83,9 @@ class Union:
         for _, graph, _ in self.graphs:
             self._add(graph)
         self.pictures = [diagram(graph) for _, graph, _ in self.graphs]
-        self.names = self._names(program)
-        self.labels = {node: self.names[box] for node, box in self.boxes.items()}
+        self.variables = self._variables(program)
+        self.labels = {node: self.variables[box] for node, box in self.boxes.items()}
+        self.names = self.variables | self._traced_names(program.variables)
         self.diagram = self._drawn(title)
         self.stages = tuple(self._stage(*step) for step in self.graphs)
         self.origins = self._origins()
@@ -161,8 +166,16 @@ class Union:
                     stack += [(box, True), *((below, False) for below in reversed(self.operands[box]))]
         return order
 
-    def _names(self, program: CompiledProgram) -> dict[str, str]:
-        """A name for each box: that in a picture of the program, or of its variable there, else one that is free."""
+    def _traced_names(self, variables: Mapping[Node, str]) -> dict[str, str]:
+        """What a picture of the traced graph calls its boxes; a number where the only name is a variable."""
+        boxes, names = self.pictures[0].boxes, dict[str, str]()
+        for i, (node, box) in enumerate(zip(self.graphs[0][1].nodes, boxes, strict=True)):
+            counted = COUNTED.fullmatch(box.label) and box.label == variables.get(node)
+            names[self.boxes[node]] = f"%{i}" if counted else box.label
+        return names
+
+    def _variables(self, program: CompiledProgram) -> dict[str, str]:
+        """A name in the code for each box: that of the program's box or variable, else one that is free."""
         owners: dict[str, str] = {}  # the box that has a name
         for node, drawn in zip(program.graph.nodes, self.pictures[-1].boxes, strict=True):
             name = drawn.label if drawn.named else program.variables.get(node, "")
@@ -206,11 +219,13 @@ class Union:
                 yield Edge(self.boxes[parent], self.boxes[node])
 
     def _described(self, node: Node) -> str:
-        """`t2 = matmul(x, A), (64, 4) float64, 131k flops, 141k bytes, 1 call`."""
-        details = ", ".join([*(self.labels[p] for p in node.parents), *(f"{k}={v}" for k, v in node.params.items())])
-        label, cost, took = self.labels[node], node_cost(node), self._took(node)
+        """`%5 = matmul(x, A), (64, 4) float64, variable t2, 131k flops, 141k bytes, 1 call`."""
+        operands = (self.names[self.boxes[parent]] for parent in node.parents)
+        details = ", ".join([*operands, *(f"{k}={v}" for k, v in node.params.items())])
+        label, cost, took = self.names[self.boxes[node]], node_cost(node), self._took(node)
         parts = [f"{label} = {node.op}({details})" if node.parents else f"{label}, {node.op}"]
         parts.append(f"{node.shape} {node.dtype}" if node.shape else f"a number, {node.dtype}")
+        parts += [f"variable {self.labels[node]}"] * (label != self.labels[node])
         if node.parents:
             cost_text = f"{short(cost.flops)} flops, {short(cost.bytes)} bytes, 1 call"
             parts.append(cost_text if cost.calls else "a view, which is free")
@@ -220,7 +235,12 @@ class Union:
         """The box as in other pictures, with its cost. Its operands differ between graphs."""
         took, flops = self._took(node), node_cost(node).flops if node.parents else 0
         costs = [f"{short(flops)} flops"] * bool(flops) + ([f"{took:.1f} µs"] if took else [])
-        return replace(box, id=self.boxes[node], label=self.labels[node], shape=", ".join([box.shape, *costs]))
+        return self.named(replace(box, id=self.boxes[node], shape=", ".join([box.shape, *costs])))
+
+    def named(self, box: Box) -> Box:
+        """The box with its name, and with the variable where the code calls it something else."""
+        name, variable = self.names[box.id], self.variables[box.id]
+        return replace(box, label=name, variable=variable if name != variable else box.variable, numbered=True)
 
 
 def _changes(old: Mapping[Part, Any], new: Mapping[Part, Any]) -> dict[Part, str]:

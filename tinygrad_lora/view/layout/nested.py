@@ -27,11 +27,12 @@ class LayoutBlock(NamedTuple):
 
 
 class LayoutLine(NamedTuple):
-    """A line from the lower edge of one block down to the upper edge of another, of which it takes up `room`."""
+    """A line from the lower edge of one block down to the upper edge of another, with room at its end."""
 
     start: str
     end: str
-    room: float
+    left: float
+    right: float
 
 
 class Frame(NamedTuple):
@@ -75,7 +76,8 @@ class Passage(NamedTuple):
     end: str | Gate
     source: str
     line: int | None  # the number of the line, if it does not share this part
-    room: float
+    left: float = 0.0
+    right: float = 0.0
 
 
 @dataclass(slots=True)
@@ -172,7 +174,7 @@ def _route(
         for gate in (a, b):
             inside.numbers.setdefault(gate, len(inside.numbers))
         last = b == line.end
-        passage = Passage(a, b, line.start, i if last else None, line.room if last else 0.0)
+        passage = Passage(a, b, line.start, i, line.left, line.right) if last else Passage(a, b, line.start, None)
         route.append((name, inside.edges.setdefault(passage, len(inside.edges))))
     return route
 
@@ -191,10 +193,10 @@ def _lay_out(inside: _Inside, sizes: Mapping[str, LayoutBlock], insides: Mapping
             widths.append(block.width)
             heights.append(block.height)
     edges = []
-    for start, end, source, _, room in inside.edges:
+    for start, end, source, _, left, right in inside.edges:
         leave = 0.0 if isinstance(start, Gate) or start in sizes else insides[start].gate(source, False)
         enter = 0.0 if isinstance(end, Gate) else None if end in sizes else insides[end].gate(source, True)
-        edges.append(LayoutEdge(inside.numbers[start], inside.numbers[end], source, leave, enter, room))
+        edges.append(LayoutEdge(inside.numbers[start], inside.numbers[end], source, leave, enter, left, right))
     contents = inside.contents = level(widths, heights, edges, gates[True], gates[False])
     inside.y = 0.0 if gates[True] else frame.above
     inside.width = max(frame.left + contents.width + frame.right, frame.width)

@@ -14,7 +14,8 @@ class LayoutEdge(NamedTuple):
     """From one block down to another, by number.
 
     Edges that leave one block by the same `port` share one line for as long as possible. `leave` is where the edge
-    starts and `enter` where it arrives, each counted from the middle of the block; None: wherever `room` is free.
+    starts and `enter` where it arrives, each counted from the middle of the block; None: wherever there is as much
+    room as it needs on its `left` and `right`.
     """
 
     start: int
@@ -22,7 +23,8 @@ class LayoutEdge(NamedTuple):
     port: Hashable = None
     leave: float = 0.0
     enter: float | None = None
-    room: float = 0.0
+    left: float = 0.0
+    right: float = 0.0
 
 
 @dataclass(slots=True)
@@ -114,9 +116,16 @@ def spread_entries(rows: Rows, edges: Sequence[LayoutEdge]) -> None:
     for i, edge in enumerate(edges):
         if edge.enter is None:
             arriving.setdefault(edge.end, []).append(i)
-    for indices in arriving.values():
+    for end, indices in arriving.items():
         indices.sort(key=lambda i: (rows.starts(rows.chains[i][-1]), i))
-        left = -sum(edges[i].room for i in indices) / 2
-        for i in indices:
-            rows.enter[rows.chains[i][-1]] = left + edges[i].room / 2
-            left += edges[i].room
+        arriving_links = [rows.chains[i][-1] for i in indices]
+        needed = 0.0
+        for i, link in zip(indices, arriving_links, strict=True):
+            rows.enter[link] = needed + edges[i].left
+            needed += edges[i].left + edges[i].right
+        # The ends are in the middle of the block, as far as the block is wide enough for the room beside them.
+        spare = max(0.0, rows.widths[end] - needed) / 2
+        middle = (rows.enter[arriving_links[0]] + rows.enter[arriving_links[-1]]) / 2
+        middle = max(needed / 2 - spare, min(middle, needed / 2 + spare))
+        for link in arriving_links:
+            rows.enter[link] -= middle

@@ -6,6 +6,7 @@ The layout knows one direction, down. For a picture from left to right it gets t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from ..diagram.data import Arrow, Diagram
@@ -18,6 +19,7 @@ MARGIN = 12.0  # around the picture
 LABEL = 11.0  # the font size of arrows' labels
 STUB = 15.0  # the straight end of an arrow that has a label beside it
 ENTRY = 13.0  # from one arrowhead to the next
+BESIDE = 5.0  # from an arrow to its label
 HEADER = 8  # of a frame, beside its lines of text
 INSIDE = 10.0  # from a frame to what it holds
 
@@ -74,7 +76,7 @@ class _OrientedLayout:
     def laid(self) -> Laid:
         """The places of everything in the diagram."""
         blocks = [self._block(name) for name in self.texts]
-        lines = [LayoutLine(arrow.start, arrow.end, self._room(arrow)) for arrow in self.diagram.arrows]
+        lines = [LayoutLine(arrow.start, arrow.end, *self._room(arrow)) for arrow in self.diagram.arrows]
         placed = arrange(blocks, lines, self._frames())
         self.length = placed.height
         boxes = {}
@@ -99,14 +101,16 @@ class _OrientedLayout:
     def _block(self, name: str) -> LayoutBlock:
         width, height = self.texts[name].size
         across, along = (height, width) if self.lying else (width, height)
-        entries = sum(map(self._room, self.arrows[name])) + PAD
+        entries = sum(chain.from_iterable(map(self._room, self.arrows[name]))) + PAD
         return LayoutBlock(name, max(across, entries), along + self.stubs[name])
 
-    def _room(self, arrow: Arrow) -> float:
-        """How much of the border of its box the end of an arrow takes."""
+    def _room(self, arrow: Arrow) -> tuple[float, float]:
+        """How much of the border of its box the end of an arrow takes, on its left and on its right."""
         if not arrow.label:
-            return ENTRY
-        return LINE if self.lying else max(ENTRY, self._label_width(arrow) + 11)
+            return ENTRY / 2, ENTRY / 2
+        if self.lying:  # the label stands above the arrow
+            return LINE - ENTRY / 2, ENTRY / 2
+        return ENTRY / 2, max(ENTRY / 2, self._label_width(arrow) + BESIDE)
 
     def _stub(self, arrows: Sequence[Arrow]) -> float:
         widest = max((self._label_width(arrow) for arrow in arrows if arrow.label), default=0.0)
@@ -165,7 +169,7 @@ class _OrientedLayout:
         x, y = tip
         if self.lying:
             return (x + 10 if self.back else x - 10 - self._label_width(arrow)), y - 4
-        return x + 5, y + (13 if self.back else -5)
+        return x + BESIDE, y + (13 if self.back else -5)
 
     def _path(self, segments: Sequence[Segment]) -> str:
         """Straight parts joined by curves that leave and arrive in the direction of the arrow."""

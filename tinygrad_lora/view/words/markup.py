@@ -9,6 +9,10 @@ from importlib import resources
 from string import Template
 
 ASSETS = "view/assets"
+# A picture of two themes has that of its page; by itself it would ask the system. `#notebook` is an older export.
+PAGE_THEME = """\
+:where([data-theme="light"],[data-jp-theme-light="true"],#notebook) .tl-image{color-scheme:light}
+:where([data-theme="dark"],[data-jp-theme-light="false"]) .tl-image{color-scheme:dark}"""
 
 
 class Markup(str):
@@ -64,10 +68,14 @@ def image(
 ) -> Markup:
     """An `img` with its picture inside it, so that even an untrusted notebook shows it.
 
-    `kind` is "svg+xml" or "png", `alt` the picture in words.
+    `kind` is "svg+xml" or "png", `alt` the picture in words. An SVG follows the theme of the page.
     """
     code = b64encode(data.encode() if isinstance(data, str) else data).decode()
-    return void("img", alt=alt, style=style, **attributes, src=f"data:image/{kind};base64,{code}")
+    source = f"data:image/{kind};base64,{code}"
+    if kind != "svg+xml":
+        return void("img", alt=alt, style=style, **attributes, src=source)
+    picture = void("img", alt=alt, style=style, class_="tl-image", **attributes, src=source)
+    return Markup(picture + element("style", Markup(PAGE_THEME)))
 
 
 def asset(folder: str, name: str) -> Markup:

@@ -3,9 +3,9 @@ r"""Perplexity below 9
 The **perplexity** is $e^{\text{loss}}$: among how many letters a model hesitates, on average. The table of pairs comes
 to 10.7 on names that it has never seen.
 
-Write `fit(model, loss, rows)`: train the network and return it. `rows` are the 4,630 names to learn from, as in
-`train_step`, and `loss(scores, letters)` looks away where a row is filled up. On 500 other names the perplexity must be
-at most 9. You choose the optimizer, the learning rate, the size of the batches and the number of steps. It may take
+Write `fit(model, rows)`: train the network and return it. `rows` are the 4,630 names to learn from, as in `train_step`,
+and `letter_loss(scores, letters)` looks away where a row is filled up. On 500 other names the perplexity must be at
+most 9. You choose the optimizer, the learning rate, the size of the batches and the number of steps. It may take
 some seconds.
 """
 
@@ -14,15 +14,16 @@ import numpy as np
 import tinygrad_lora as tl
 from tinygrad_lora.data import names
 from tinygrad_lora.learn.authoring import Exercise, refuse, require, returned
+from tinygrad_lora.learn.exercise import PREAMBLE
 from tinygrad_lora.models.names import NameModel, encode, letter_loss
 
 HINTS = (
-    "`tl.compile_training_step(model, loss, optimizer)` makes a step of your five parts, and a fast one: "
+    "`tl.compile_training_step(model, letter_loss, optimizer)` makes a step of your five parts, and a fast one: "
     "`step(rows[:, :-1], rows[:, 1:])`.",
     "Adam with 0.02, 16 names in a batch, and 800 steps or more. A rate that falls to 0 settles the network: "
     "`tl.linear(0.02, 0.0, steps)`.",
     "`for batch, in tl.batches(rows, size=16, epochs=3, seed=0): step(batch[:, :-1], batch[:, 1:])`, after "
-    "`step = tl.compile_training_step(model, loss, tl.Adam(model.parameters(), lr=0.01))`",
+    "`step = tl.compile_training_step(model, letter_loss, tl.Adam(model.parameters(), lr=0.01))`",
 )
 ABOUT = (
     "A network that sees the whole beginning hesitates among fewer letters than a table that sees one. What counts is "
@@ -39,29 +40,30 @@ exercise = Exercise(
     slow=True,
     limit=30.0,
     changes={"fit": ["model"]},
+    preamble=f"{PREAMBLE}from tinygrad_lora.models.names import letter_loss\n",
 )
 MOST, PAIRS = 9.0, 10.7
 
 
 @exercise.reference
-def fit(model, loss, rows):
+def fit(model, rows):
     """The network, trained on these rows."""
     optimizer = tl.Adam(model.parameters(), lr=tl.linear(0.02, 0.0, 1160))
-    step = tl.compile_training_step(model, loss, optimizer)
+    step = tl.compile_training_step(model, letter_loss, optimizer)
     for (batch,) in tl.batches(rows, size=16, epochs=4, seed=0):
         step(batch[:, :-1], batch[:, 1:])
     return model
 
 
 @exercise.another()
-def in_a_plain_loop(model, loss, rows):
+def in_a_plain_loop(model, rows):
     """Nothing compiled, larger batches, and the rate by hand: half of it after half of the steps."""
     optimizer, rng = tl.AdamW(model.parameters(), lr=0.02), np.random.default_rng(0)
     for i in range(500):
         optimizer.lr = 0.02 if i < 300 else 0.005
         batch = rows[rng.integers(0, len(rows), 32)]
         optimizer.zero_gradients()
-        loss(model(batch[:, :-1]), batch[:, 1:]).backward()
+        letter_loss(model(batch[:, :-1]), batch[:, 1:]).backward()
         optimizer.step()
     return model
 
@@ -75,7 +77,7 @@ def perplexity(model, rows):
 def test_it_hesitates_among_few_letters(fit):
     train, test = names()
     untrained, kept = NameModel(seed=1), encode(test)
-    model = returned(fit(NameModel(seed=1), letter_loss, encode(train)), tl.Layer, "fit", "it must give the network")
+    model = returned(fit(NameModel(seed=1), encode(train)), tl.Layer, "fit", "it must give the network")
     if type(model) is not NameModel:
         raise refuse("another-network", "fit must return the network that it was given, trained")
     reached, at_first = perplexity(model, kept), perplexity(untrained, kept)
