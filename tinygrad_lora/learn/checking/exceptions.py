@@ -45,6 +45,8 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
          "off there"),
     (r"zip\(\) argument \d+ is (?:longer|shorter)", "lengths-differ",
          "With strict=True zip needs lists of one length: print the lengths of these"),
+    (r"repeated axis in transpose|axes don't match array", "shapes-do-not-fit",
+         "A transpose names every axis once, in the new order: axes are counted from 0"),
     (r"cannot reshape array", "shapes-do-not-fit", "A reshape keeps all numbers: it cannot add or leave out any"),
     (r"does not have enough dimensions", "shapes-do-not-fit",
          "An operand of @ is a number here: a matrix product needs a matrix or a vector on each side"),
