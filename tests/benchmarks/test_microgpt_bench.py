@@ -1,6 +1,7 @@
 """`bench microgpt`: all compute the same losses, name by name, and nothing is left out in silence."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -125,13 +126,11 @@ class Answering:
     def ask(self, ask, **arguments):
         if ask == "environment":
             return {"cpu": "Z80", "cores": 1, "python": "3", "blas": "none", "load": 0, "versions": {}}
-        again = [0.5 * len(self.losses) if self.losses[1] > 2 else 0.5] * 2
+        again = [1.0 if self.losses[1] > 2 else 0.5] * 2  # ours takes half as long as the others
         return {"losses": self.losses, "begin": [1.0, 0.5], "again": again, "included": 1.5}
 
 
 def test_who_computes_something_else_is_named(monkeypatch):
-    from contextlib import nullcontext
-
     losses = {"ours": [3.0, 2.0], "naive": [3.0, 2.0 + 1e-9], "torch": [3.0, 2.1]}
     monkeypatch.setattr(command, "running", lambda name, threads: nullcontext(Answering(losses[name])))
     monkeypatch.setattr(command, "missing", lambda name: "jax is not installed" if name == "jax" else None)
@@ -141,12 +140,8 @@ def test_who_computes_something_else_is_named(monkeypatch):
     ]  # fmt: skip
     lines = table(answers, 2).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:4]]
-    assert cells[0][1:5] == ["500 ms", "1.00", "1.50 s", "1.50"] and cells[1][1:5] == [
-        "1.00 s",
-        "0.50",
-        "1.50 s",
-        "0.75",
-    ]
+    assert cells[0][1:5] == ["500 ms", "1.00", "1.50 s", "1.50"]
+    assert cells[1][1:5] == ["1.00 s", "0.50", "1.50 s", "1.50"]
     assert cells[1][8] == "1e-09"
     assert "disagrees" in lines[4] and "not installed" in lines[5] and machine.startswith("Z80")
 

@@ -1,4 +1,4 @@
-"""W8, written six times: a GPT of one layer that learns names, one name a step.
+"""W8, written five times: a GPT of one layer that learns names, one name a step.
 
 `model.py` says what it is, and each other module is one way to train it.
 """
