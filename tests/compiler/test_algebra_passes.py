@@ -477,7 +477,7 @@ def around_products(rng):
 
 @pytest.mark.parametrize("part", range(5))
 def test_whatever_happens_to_rows_around_products_may_happen_to_columns(part, monkeypatch):
-    monkeypatch.setattr(import_module(turn_short_rows.__module__), "SHORTEST", 1)
+    monkeypatch.setattr(import_module(turn_short_rows.__module__), "SHORTEST_TO_TURN", 1)
     applied = 0
     for seed in range(6 * part, 6 * part + 6):
         f, arrays = around_products(np.random.default_rng(seed)), tokens((2, 5, 5) if seed % 2 else (5, 5))

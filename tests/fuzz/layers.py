@@ -68,6 +68,24 @@ def attended(w: ProgramWriter) -> int:
     return w.write("attention", x, w.one(others), w.one(others), count=count)
 
 
+def attended_by_hand(w: ProgramWriter) -> int:
+    """Attention as it is mostly written: the softmax of each row of scores, perhaps masked, times the values."""
+    try:
+        x = w.pick(lambda v: v.ndim in (2, 3) and v.size > 0 and is_float(v))
+    except UnfitError:
+        x = w.leaf((w.one((2, 3)), w.one((2, 4))), w.style.dtypes[0])
+        if not is_float(w.values[x]):
+            raise
+    scores = w.write("matmul", x, w.write("transpose", x))
+    if w.chance(0.6):
+        scores = w.write("scale", scores, factor=w.one((0.5, 0.25, 2.0)))
+    if w.chance(0.5):
+        n, dtype = w.values[scores].shape[-1], w.values[scores].dtype.name
+        scores = w.write("add", scores, w.leaf((n, n), dtype, w.one(("constant", "input"))))
+    weights = w.write("softmax", scores, axis=w.one((-1, -1, -1, -2)))
+    return w.write("matmul", weights, x)
+
+
 def layer(w: ProgramWriter) -> int:
     """A layer that fits, called; sometimes followed by the gradient of one of its parameters."""
     x = w.pick(lambda v: v.ndim > 0 and v.shape[-1] > 0 and is_float(v))
@@ -146,4 +164,19 @@ def parameters_of(program: RandomProgram) -> list[tl.ComputationNode]:
 class ProgramsWithLayers(Programs):
     """Random programs in which layers and attention occur as well."""
 
-    real = (*REAL, attended, attended, layer, layer, layer, embedded, convolved, convolved, pooled, pooled, dropped)
+    real = (
+        *REAL,
+        attended,
+        attended,
+        attended_by_hand,
+        attended_by_hand,
+        layer,
+        layer,
+        layer,
+        embedded,
+        convolved,
+        convolved,
+        pooled,
+        pooled,
+        dropped,
+    )

@@ -16,7 +16,7 @@ from ..patterns import is_constant
 
 # Numbers in a row: of fewer it makes no difference, and of more neither; besides, the sum of a column adds one number
 # after the other, which loses digits.
-SHORTEST, LONGEST = 16, 384
+SHORTEST_TO_TURN, LONGEST = 16, 384
 LARGEST = 65_536  # elements of one matrix: of larger ones, rows run in blocks that fit the cache, and columns cannot
 REDUCTIONS = (ops.reduce_max, ops.reduce_sum)
 
@@ -53,7 +53,7 @@ def turn_short_rows(graph: Graph) -> Graph:
 
 def _is_short(largest: Node) -> bool:
     x = largest.parents[0]
-    return _of_rows(largest) and SHORTEST <= x.shape[-1] <= LONGEST and prod(x.shape[-2:]) <= LARGEST
+    return _of_rows(largest) and SHORTEST_TO_TURN <= x.shape[-1] <= LONGEST and prod(x.shape[-2:]) <= LARGEST
 
 
 def _of_rows(node: Node) -> bool:
