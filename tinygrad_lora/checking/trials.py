@@ -21,7 +21,7 @@ from .bounds import Bounds
 from .programs import RandomProgram
 
 Pass = Callable[[Graph], Graph]
-MOST_CALLS = 40_000, 4_000  # of functions in one pass: in all, and for each node of the graph
+MOST_CALLS = 200_000, 4_000  # of functions in one pass: in all, and for each node of the graph
 
 
 @dataclass(frozen=True)

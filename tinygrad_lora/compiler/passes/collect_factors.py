@@ -28,12 +28,14 @@ MOST_TERMS, MOST_FACTORS = 16, 8  # a longer sum or product counts as one array
 
 def collect_factors(graph: Graph) -> Graph:
     r"""$ab + ac = a(b + c)$, $2ab + ab = 3ab$ and $\sum_j a_{ij} s_i = s_i \sum_j a_{ij}$."""
-    best: set[Form] = graph.memory.setdefault(collect_factors, set())  # sums that had no better form, here or before
-    forms = {above: (_form(nodes), nodes) for above, nodes in _regions(graph).items()}
-    top = {node: above for above, (form, nodes) in forms.items() if form not in best for node in nodes}
+    # Of sums that had no better form, the graph in which that was seen: asked again, a pass must say the same again.
+    best: dict[Form, Graph] = graph.memory.setdefault(collect_factors, {})
+    regions = _regions(graph)
+    forms = {above: _form(nodes) for above, nodes in regions.items()}
+    top = {node: above for above, nodes in regions.items() if best.get(forms[above], graph) is graph for node in nodes}
     if not top:
         return graph
-    algebra = _Algebra(node for node in graph.nodes if not node.parents)
+    algebra, improved = _Algebra(node for node in graph.nodes if not node.parents), set[Form]()
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         node = rebuilt(old, parents)
@@ -43,11 +45,14 @@ def collect_factors(graph: Graph) -> Graph:
         algebra.read(node)
         if top[old] is not old:
             return node
-        if (better := algebra.settle(node)) is node:
-            best.add(forms[old][0])
+        if (better := algebra.settle(node)) is not node:
+            improved.add(forms[old])
         return better
 
-    return graph.map(build)
+    after = graph.map(build)
+    for form in {forms[above] for above in top.values()} - improved:
+        best.setdefault(form, graph)
+    return after
 
 
 def _regions(graph: Graph) -> dict[Node, list[Node]]:
