@@ -106,6 +106,7 @@ SLIPS = (
      lambda s, t, u: len(s) - 1 - chosen(softmax(s / t)[::-1], u)),
     ("own-chance", "u changes nothing: draw with it", lambda s, t, u: chosen(softmax(s / t), 0.5)),
 )  # fmt: skip
+AGAIN = 40  # so often the same letter would come by chance with one chance in thousands of millions
 TO_THE_POINT = 0.02  # so far u keeps away from every sum, and no rounding decides
 
 
@@ -140,6 +141,11 @@ def judged(draw, cases, slips):
         p = softmax(scores / temperature)
         sentence = f"{sentence} the probabilities add up to {written(np.cumsum(p), 4)}, so"
     sentence = f"{sentence} letter {expected} is drawn; yours is {answer}"
+    with np.errstate(all="ignore"):
+        again = [as_whole(draw(np.array(scores), temperature, u), "the letter") for _ in range(AGAIN)]
+    other = next((letter for letter in again if letter != answer), answer)
+    why = f"asked again it is {other}, so something else than u decides: draw with u alone"
+    require(other == answer, "own-chance", f"{sentence}, and {why}")
     for code, why, slip in slips:
         with np.errstate(all="ignore"):
             fits = all(slip(*case) == answer for *case, answer in wrong + right_ones)

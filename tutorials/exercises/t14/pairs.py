@@ -16,7 +16,7 @@ With "banana" and "ban" the first join is ("a", "n"), three times. Then "banana"
 from collections import Counter
 from itertools import pairwise
 
-from tinygrad_lora.learn.authoring import Exercise, generators, kind_of, refuse, require
+from tinygrad_lora.learn.authoring import Exercise, example, generators, kind_of, refuse, require
 
 HINTS = (
     "Write `cut` first. If a word is a list of tokens, one join walks through it and makes a new list.",
@@ -245,7 +245,8 @@ def judge_cut(cut, seed, budget):
         require(not explained(slip, wrong), code, f"{sentence}: {why}")
     lost = "".join(answer) != word
     require(not lost, "letters-lost", f"{sentence}: put together, your tokens are {''.join(answer)!r}")
-    raise refuse("differs", sentence)
+    asked = {"word": word, "joins": joins}
+    raise refuse("differs", sentence, example(answer, right_cut(word, joins), **asked))
 
 
 @exercise.check(points=3)
