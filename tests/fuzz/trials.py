@@ -12,8 +12,8 @@ import numpy as np
 import tinygrad_lora as tl
 from tinygrad_lora.checking import RandomProgram, Style, shrink
 from tinygrad_lora.checking.programs import ArrayLine, StepLine
-from tinygrad_lora.checking.shrink import pruned
 from tinygrad_lora.checking.writer import DTYPES
+from tinygrad_lora.core.graph import topological_order
 
 from .circumstances import Circumstances, draw, thresholds_set
 from .harness import fault_of, laid_out, named, turned
@@ -97,9 +97,15 @@ class Trial:
 
     def is_promised(self, output: int) -> bool:
         """Whether all floats that this output depends on are of magnitudes for which docs/numbers.md promises most."""
-        programs = [pruned(RandomProgram(p.lines, [p.outputs[output]])) for p in (self.program, *self.later)]
-        values = [v for p in programs for v in p.values.values() if isinstance(v, tl.ComputationNode)]
-        numbers = [v.value for v in values if v.dtype.kind == "f"]
+        numbers = []
+        for program, layouts in zip((self.program, *self.later), self.circumstances.layouts, strict=False):
+            # Two layouts change numbers as well: these are the numbers that the call gets.
+            arrays = laid_out(program.arrays, layouts) if layouts else program.arrays
+            graph = tl.trace(RandomProgram(program.lines, [program.outputs[output]]), *arrays)
+            needed = {*topological_order(graph.outputs)}
+            with np.errstate(all="ignore"):
+                values = [value for node, value in graph.running(*arrays) if node in needed]
+            numbers += [value for value in values if value.dtype.kind == "f"]
         return all(map(is_ordinary, numbers))
 
     def smaller(self, is_alike: Any) -> Trial:
