@@ -13,7 +13,6 @@ import random
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -22,7 +21,7 @@ from tinygrad_lora.terminal import Track, tracker
 
 from .environment import machine_line
 from .measure import running
-from .report import markdown, ratio_text, short
+from .report import add_output, markdown, ratio_text, short
 from .results import quartiles
 
 # What each needs, and what it is.
@@ -144,9 +143,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--rounds", type=int, default=10, help="timed steps of each implementation (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each implementation (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws the order within a round (%(default)s)")
-    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 

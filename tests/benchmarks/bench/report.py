@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,13 @@ from .results import BASE, Result
 from .workloads import ONE
 
 NOTHING = "-"
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that prints one table."""
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
 
 
 def short(seconds: float) -> str:

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +25,7 @@ from tinygrad_lora.nn.adapters.variants import LoRAPlus, RankAllocator, orthogon
 from tinygrad_lora.terminal import Track, tracker
 
 from .environment import environment
-from .report import markdown, ratio_text
+from .report import add_output, markdown, ratio_text
 
 Make = Callable[[Layer, "Recipe", int], Optimizer]
 RANK, EPOCHS, SEEDS, ROUNDS = 4, 60, 5, 40
@@ -202,9 +201,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("names", nargs="*", metavar="VARIANT", help=f"which of {' '.join(RECIPES)} (all)")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="number of seeds (%(default)s)")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="epochs of adapting (%(default)s)")
-    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 

@@ -7,7 +7,6 @@ import json
 import random
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -17,7 +16,7 @@ from tinygrad_lora.terminal import Track, tracker
 from ..environment import machine_line
 from ..measure import running
 from ..peers import PEERS, missing
-from ..report import markdown, ratio_text, short
+from ..report import add_output, markdown, ratio_text, short
 from ..workloads import ONE
 from . import model
 from .trainers import THIRTEENTH, compiling
@@ -108,9 +107,7 @@ def add_command(commands: Any) -> None:
                         help=f"which of {' '.join(WRITTEN)} (all); ours and naive are always there")  # fmt: skip
     parser.add_argument("--steps", type=int, default=model.STEPS, help="names to learn (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="draws the weights and the names (%(default)s)")
-    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the table to this file too")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
