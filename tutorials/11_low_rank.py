@@ -165,7 +165,7 @@ adapter_size, largest_rank = reference("11-counts")
 LoRALayer = reference("11-lora-layer")
 
 # %% [markdown]
-# Its gradients come for free, as for every layer. Here they are as formulas, derived by the engine. $G$ is the gradient
+# Nobody has to write its gradients, as for every layer. Here they are as formulas, derived by the engine. $G$ is the gradient
 # that comes from above.
 
 # %%
