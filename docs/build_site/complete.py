@@ -17,11 +17,13 @@ from typing import Any
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+import tinygrad_lora as tl
 from build_site.docstrings import docstring, items
 from build_site.examples import example
-from build_site.reference import groups
+from build_site.reference import function_of, groups, members
 from tinygrad_lora.core.node import Op
 
+SEE = re.compile(r"^See `tl\.(\w+)`")  # a method that is a function of the package
 RESULT = re.compile(r"^(Returns|Yields) ", re.MULTILINE)
 EXAMPLE = re.compile(r"^(?:>>>|\.\.\.) (.*)$", re.MULTILINE)
 
@@ -84,25 +86,16 @@ def entries() -> Iterator[Entry]:
 
 def _members(name: str, kind: type, bases: list[type]) -> Iterator[Entry]:
     texts = [docstring(base) for base in bases]
-    texts += [docstring(_function(member)) for base in bases for member in vars(base).values()]
+    texts += [docstring(function_of(member)) for base in bases for member in vars(base).values()]
     shown = "\n".join(line for text in texts for line in EXAMPLE.findall(text))
-    for member, thing in vars(kind).items():
-        function = _function(thing)
-        if member.startswith("_") or not (inspect.isfunction(function) or isinstance(thing, property)):
-            continue
-        words = [docstring(_function(vars(base)[member])) for base in bases if member in vars(base)]
+    for member, thing in members(kind).items():
+        function = function_of(thing)
+        words = [docstring(function_of(vars(base)[member])) for base in bases if member in vars(base)]
         if not words[0] and len(words) > 1:
             continue  # it overrides a method that is described where it comes from
-        parameters = () if isinstance(thing, property) else _parameters(function, method=not _static(thing))
+        words += [docstring(getattr(tl, other)) for other in SEE.findall(words[0])]
+        parameters = () if isinstance(thing, property) else _parameters(function, method=True)
         yield Entry(f"{name}.{member}", function, tuple(words), shown, parameters)
-
-
-def _function(member: Any) -> Any:
-    return member.__func__ if isinstance(member, classmethod | staticmethod) else member
-
-
-def _static(member: Any) -> bool:
-    return isinstance(member, staticmethod)
 
 
 def _parameters(thing: Any, method: bool = False) -> tuple[str, ...]:

@@ -41,6 +41,11 @@ def markdown(text: str) -> str:
     return linked("\n\n".join(part for paragraph in text.split("\n\n") for part in _parts(paragraph)))
 
 
+def without_examples(text: str) -> str:
+    """What a reader of the source needs: the rest of the docstring."""
+    return "\n\n".join(part for part in text.split("\n\n") if not part.startswith(">>> "))
+
+
 def linked(text: str) -> str:
     """With links to the errors that it names; code and equations stay as they are."""
     named = re.compile(rf"\b({'|'.join(ERRORS)})\b")
@@ -63,7 +68,7 @@ def _parts(paragraph: str) -> Iterator[str]:
         if _is_list(part):
             rows += [_row(item) for item in _items(part)]
         elif word in ("Returns", "Yields", "Raises"):
-            rows.append(f"{word}\n: {rest[:1].upper()}{rest[1:]}")
+            rows.append(f"{word}\n: {rest}")
         else:
             if rows:
                 yield "\n\n".join(rows)

@@ -116,7 +116,7 @@ def backward(output: ComputationNode, seed: Operand = None) -> None:
     >>> (3.0 * w).backward()
     Traceback (most recent call last):
         ...
-    tinygrad_lora.errors.GradientError: backward() starts at a number, and this node has shape (2,): take tl.sum or tl.mean first, or pass seed=np.ones((2,))
+    tinygrad_lora.errors.GradientError: backward() starts at a number, and this node has shape (2,): ...
     """
     if not output.known:
         raise TraceError(f"{output!r} is symbolic, so it has no numbers to send back: use tl.gradients(output, wrt)")

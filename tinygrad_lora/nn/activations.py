@@ -31,6 +31,7 @@ def exact_gelu(x: Any) -> Any:
 
     x: a node, an array or a number of any shape
     Returns y, of the shape of x.
+    Raises DtypeError for an array of whole numbers.
     Source: Hendrycks and Gimpel 2016 (arXiv:1606.08415).
 
     >>> tl.exact_gelu(np.array([-2.0, 0.0, 2.0])).round(4)

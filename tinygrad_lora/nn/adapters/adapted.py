@@ -107,6 +107,16 @@ class AdaptedLayer(Layer):
 
         weights: the weight of each active adapter, by name
         trainable: True trains the active ones
+
+        >>> layer = tl.LoRALinear(tl.Linear(3, 2, seed=0), rank=1, seed=1)
+        >>> layer.check_switchable()
+        >>> layer.check_deletable("lora")
+        >>> layer.check_changeable("")
+        >>> layer.own_change("lora")
+        [(1, LoRALayer(5 parameters, 5 trainable))]
+        >>> layer.select({})
+        >>> layer.is_base_alone, layer.states()
+        (True, {'lora': 'inactive'})
         """
         self._select(weights)
         for name, adapter in self.adapters.items():

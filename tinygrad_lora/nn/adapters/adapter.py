@@ -49,8 +49,9 @@ class Adapter(Layer):
     >>> adapter.train(False)
     >>> model.parameters()
     []
-    >>> Scales.for_base(model[0].original) is model[0].original, Scales.shared({}, {}, seed=0)
-    (True, {})
+    >>> base = tl.Linear(3, 2)
+    >>> Scales.for_layer(base, rank=1), Scales.for_base(base) is base, Scales.shared({}, {}, seed=0)
+    (Scales(2 parameters, 2 trainable), True, {})
     """
 
     residual: ClassVar[bool] = False  # True: it starts at a part of W, and lives on a base without that part
