@@ -1,7 +1,5 @@
 """What commands have in common when they print: color where the terminal has it, and pages that open in the browser."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

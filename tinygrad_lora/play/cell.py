@@ -1,7 +1,5 @@
 """Run a few lines of code: what came out, what they printed, and from which line each node comes."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import io

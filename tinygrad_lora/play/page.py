@@ -1,7 +1,5 @@
 """The page of the playground, and the files that it asks for."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -4,8 +4,6 @@ A result remembers the call that gave it (`library.remembered`). What the functi
 to the arguments of the call, so no pattern is searched.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Repeated blocks of a network: the first is shown, and one frame holds the others, so that they can be one box."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

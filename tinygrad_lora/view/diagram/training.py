@@ -4,8 +4,6 @@ A result of `gradients` remembers what it is the gradient of; a node of the grad
 node that it mirrors.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence

@@ -1,7 +1,5 @@
 """A PassError as two pictures: the node that a pass was given, and the node that it returned."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

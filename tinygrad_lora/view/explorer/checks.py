@@ -1,7 +1,5 @@
 """Runs graphs on random inputs: the evidence that a pass changed how something is computed, and not what."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

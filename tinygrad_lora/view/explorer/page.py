@@ -1,7 +1,5 @@
 """The explorer as HTML: a section for each step, readable without any script; a script shows one at a time."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The labels of boxes and frames, the caption and the legend, as Graphviz writes them: tables in its own HTML."""
 
-from __future__ import annotations
-
 from html import escape
 
 from ..diagram.data import GRADIENT_FLOWS, KEPT, Box, Diagram

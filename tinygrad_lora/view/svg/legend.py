@@ -1,7 +1,5 @@
 """The text below a picture: its title, and what the borders and arrows mean."""
 
-from __future__ import annotations
-
 from ..diagram.data import GRADIENT_FLOWS, KEPT, Diagram
 from ..diagram.looks import clipped, dtype_note
 from ..layout import text_width

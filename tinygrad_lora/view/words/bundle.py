@@ -1,7 +1,5 @@
 """The forms in which a notebook may show an object, by MIME type."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Python code with its syntax highlighted. The only module that imports Pygments, which comes with rich."""
 
-from __future__ import annotations
-
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
