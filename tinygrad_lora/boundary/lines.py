@@ -51,7 +51,8 @@ def inherit(made: Any, node: Any, start: int, new: Mapping[Any, Any], memory: di
     made.name = made.name or node.name
     give_origin(made, node.origin, start)
     if node.call and made.op is node.op and made.created > start:  # still what that function gives
-        made.call = _moved(node.call, new)
+        f, args, named = node.call
+        made.call = f, tuple([_moved(x, new) for x in args]), named and _moved(named, new)
 
 
 def _moved(value: Any, new: Mapping[Any, Any]) -> Any:

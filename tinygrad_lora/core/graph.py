@@ -95,9 +95,9 @@ class Graph:
         """
         new = {old: leaf for old, leaf in (leaves or {}).items() if leaf is not old}  # what has changed
         for node in self.nodes:
-            asked = at is None or node.op in at
-            if (parents := node.parents) and (asked or not new.keys().isdisjoint(parents)):
-                start, parents = tick(), tuple(map(new.get, parents, parents))
+            parents, asked = node.parents, at is None or node.op in at
+            if (moved := bool(new) and not new.keys().isdisjoint(parents)) or (asked and parents):
+                start, parents = tick(), tuple(map(new.get, parents, parents)) if moved else parents
                 if (made := build(node, parents) if asked else rebuilt(node, parents)) is not node:
                     if type(made) is not ComputationNode or _kind(made) != _kind(node):
                         refuse_replacement(node, made)
@@ -149,5 +149,5 @@ def rebuilt(node: ComputationNode, parents: tuple[ComputationNode, ...]) -> Comp
         return node
     # Frequent: operands of the same kind give a result of the same kind, so nothing needs to be inferred.
     if [*map(_kind, parents)] == [*map(_kind, node.parents)] and any(p._value is None for p in parents):
-        return ComputationNode(node.op, parents, node.params, node.shape, node.dtype, node.requires_gradient)
+        return ComputationNode(node.op, parents, node.params, *_kind(node), node.requires_gradient, like=node)
     return Op.__call__(node.op, *parents, **node.params)

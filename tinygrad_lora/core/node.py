@@ -177,12 +177,12 @@ class ComputationNode(ArrayLike):
 
     def __init__(
         self, op: Op, parents: tuple[ComputationNode, ...], params: dict[str, Any], shape: Shape, dtype: DType,
-        requires_gradient: bool = False, value: Any = None, name: str | None = None,
+        requires_gradient: bool = False, value: Any = None, name: str | None = None, like: Any = None,
     ) -> None:  # fmt: skip
         self.op, self.parents, self.params, self._shape, self._dtype = op, parents, params, shape, dtype
         self.requires_gradient, self.name, self._value, self._gradient = requires_gradient, name, value, None
-        # While symbolic it remembers the file and line of the user's code.
-        self.created, self.origin = tick(), user_line() if value is None else None
+        # While symbolic it remembers the file and line of the user's code; that of `like`, where it takes its place.
+        self.created, self.origin = tick(), (user_line() if like is None else like.origin) if value is None else None
         self.call: Any = None  # the library function that this is the result of, if any: (function, args, kwargs)
 
     @property
