@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...compiler import CompiledFunction
 from ...files import write_atomically
-from ..words.bundle import Forms, Shown
+from ..words.bundle import Shown
 from ..words.sentences import number, table
 from .page import fragment, whole_page
 from .steps import ExplorerStep, Story
@@ -39,9 +39,6 @@ class Exploration(Shown):
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page. A missing folder is created; the file appears when it is complete."""
         return write_atomically(path, self.page)
-
-    def _forms(self) -> Forms:
-        return {"text/plain": lambda: str(self), "text/html": lambda: self.html}
 
     def __repr__(self) -> str:
         return f"<exploration of {self.story.name}, {len(self.steps)} steps>"

@@ -22,7 +22,7 @@ from ...files import write_atomically
 from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import Forms, Shown
+from ..words.bundle import Shown
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from ..written import Excerpt
@@ -108,9 +108,6 @@ class Stepper(Shown):
             return write_atomically(path, self.text + "\n")
         return write_atomically(path, page(self.timeline.title, self.html, style=asset(ASSETS, "page.css")))
 
-    def _forms(self) -> Forms:
-        return {"text/plain": lambda: self.text, "text/html": lambda: self.html}
-
     def __str__(self) -> str:
         return self.text
 
@@ -131,19 +128,13 @@ def _fragment(steps: Timeline, events: tuple[Event, ...], moving: Sequence[Slide
     data = json.dumps(whole, separators=(",", ":"))
     for unsafe in "<>&":
         data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
+    title = element("p", element("strong", steps.title), f", {len(events)} steps", class_="title")
+    pictures, walk = element("div", *figures, class_="pictures"), element("ol", *map(_item, events))
     return element(
-        "div",
-        element("style", asset(ASSETS, "stepper.css")),
-        element("p", element("strong", steps.title), f", {len(events)} steps", class_="title"),
-        *notes,
-        *_written(steps.source),
-        element("div", *figures, class_="pictures"),
-        element("ol", *map(_item, events)),
-        element("script", Markup(data), type="application/json"),
-        script("parts.js", "stepper.js"),
-        class_="tl-stepper",
-        data_steps=mark,
-    )
+        "div", element("style", asset(ASSETS, "stepper.css")), title, *notes, *_written(steps.source), pictures, walk,
+        element("script", Markup(data), type="application/json"), script("parts.js", "stepper.js"),
+        class_="tl-stepper", data_steps=mark,
+    )  # fmt: skip
 
 
 def _item(event: Event) -> Markup:
