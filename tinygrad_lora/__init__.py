@@ -29,6 +29,7 @@ _PUBLIC = [
     ("nn", "SGD Adam AdamW Optimizer"),
     ("nn.schedules", "cosine linear step_decay"),
     ("batching", "batches"),
+    ("serving", "AdapterServer"),
     # The compiler
     ("compiler", "CompiledFunction TrainingStep compile compile_training_step"),
     ("checking", "check_gradients check_pass"),

@@ -47,9 +47,8 @@ def adapted_there(kind):
 @pytest.mark.parametrize("kind", ["loha", "lokr"])
 @pytest.mark.parametrize("keep", [1, 3, 0.8, 0.95])
 def test_the_same_ranks_and_the_same_change_as_pefts_conversion(kind, keep, tmp_path):
-    convert = pytest.importorskip("peft", reason="peft is not installed").convert_to_lora
     theirs = adapted_there(kind)
-    config, state = convert(theirs, rank=keep)
+    config, state = peft.convert_to_lora(theirs, rank=keep)
     base = our_model(their_base())
     tuned = our_model(copy.deepcopy(theirs).merge_and_unload())
     extraction = tl.extract_lora(base, tuned, **({"rank": keep} if isinstance(keep, int) else {"energy": keep}))
