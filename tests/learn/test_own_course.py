@@ -1,4 +1,4 @@
-"""A course of one's own: found where it is, refused where it is wrong, and the guide for teachers, typed in from zero."""
+"""A course of one's own: found where it is, refused where it is wrong; and the guide for teachers, from zero."""
 
 import contextlib
 import csv
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from held import flags, need_sandbox, settings
 
+from tinygrad_lora.commands.verify import verified
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading.grading import GradingWorker
 from tinygrad_lora.grading.sandbox.bubblewrap import exposing
@@ -138,8 +139,8 @@ def test_an_exercise_without_a_solution_or_a_check_is_refused(own, part, sentenc
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("return 2 * x * g\n", "return x * g\n", "50-square: its own solution fails. 'the rule is the chain rule' says: "),
-        ("return 2 * x * g\n", "return TWO * x * g\n\n\nTWO = 2\n", "its own solution fails. 'the rule is the chain rule'"),
+        ("return 2 * x * g\n", "return x * g\n", "50-square: its own solution fails. 'the rule is the chain rule'"),
+        ("return 2 * x * g\n", "return TWO * x * g\n\n\nTWO = 2\n", "its own solution fails. 'the rule is the chain"),
         ("    judge(square_vjp, seed, 3)\n    answer", "    return\n    answer",
          "what students begin with gets 1 of 3 points; every check must begin"),
     ],
@@ -177,6 +178,51 @@ def test_only_what_is_released_is_copied(own, tmp_path):
     assert before[0] == course.identity()[0] == str(own) and before != course.identity()
 
 
+# --- What the checks do not see ---
+
+
+def verify(id, capsys):
+    code = verified(load_exercise(id))
+    return code, capsys.readouterr().out
+
+
+def test_verify_has_nothing_to_say_about_checks_that_see_everything(own, capsys):
+    code, printed = verify(ID, capsys)
+    assert code == 0 and "15 changes of its solution: 13 get a name, 2 none, 0 pass" in printed
+    assert "lacks" not in printed and "passes" not in printed
+    assert "no name: `return 2 * x * g` -> `return 2 * x / g`\n    [differs] " in printed
+
+
+def test_verify_shows_what_a_weak_check_lets_pass_and_a_call_that_tells_it(own, capsys):
+    path = own / "exercises" / "t50" / "square.py"
+    ones = 'require((square_vjp(np.ones(size), np.ones(size), np.ones(size)) == 2).all(), "differs", "it should be 2")'
+    weak = re.sub(r"tell\(diagnose.*", ones, path.read_text(encoding="utf-8"))
+    weak = re.sub(r'@exercise.mutant\("missing.*?(?=@)', "", weak, flags=re.DOTALL)
+    path.write_text(weak.replace("HINTS = (\n", 'HINTS = (\n    "One more.",\n'), encoding="utf-8")
+    code, printed = verify(ID, capsys)
+    assert code == 1
+    assert "lacks: it has 4 hints; students are told that there are 3" in printed
+    assert "lacks: it has 1 known mistakes; give 2 or more" in printed
+    change = re.escape("passes: `return 2 * x * g` -> `return 2 * x / g`\n    if it may be called so, check that ")
+    told = re.search(rf"{change}(.*)", printed)
+    assert re.match(r"square_vjp\(g=.*, y=.*, x=.*\) gives .*; this gives ", told[1])
+
+
+def test_verify_says_so_where_a_change_means_the_same(capsys):
+    code, printed = verify("04-topo", capsys)
+    assert code == 0 and "lacks" not in printed
+    assert re.search(r"  passes: `seen.add.*\n    no difference in \d+ calls; perhaps it means the same", printed)
+
+
+def test_a_mistake_with_another_name_than_promised_is_lacking(own):
+    path = own / "exercises" / "t50" / "square.py"
+    text = path.read_text(encoding="utf-8").replace('mutant("factor")', 'mutant("sign")')
+    path.write_text(text.replace("return g * x + g * x", "return g * x"), encoding="utf-8")
+    other, mistake = gates.shortcomings(load_exercise(ID))
+    assert other.startswith("the other way fails. 'the rule is the chain rule' says: ")
+    assert mistake == "the mistake forgets_the_two must get 'sign'; it gets 'factor'"
+
+
 STOLEN = """
 def stolen():
     import importlib, os
@@ -187,7 +233,8 @@ def stolen():
     yield lambda: importlib.import_module("tinygrad_lora.learn.exercises.t50.square").square_vjp
     yield lambda: exec(open(FILE).read(), names) or names["square_vjp"]
     yield lambda: (os.chdir(FOLDER), exec(open("exercises/t50/square.py").read(), names)) and names["square_vjp"]
-    yield lambda: e.__path__.append(FOLDER + "/exercises") or importlib.import_module(e.__name__ + ".t50.square").square_vjp
+    e.__path__.append(FOLDER + "/exercises")
+    yield lambda: importlib.import_module(e.__name__ + ".t50.square").square_vjp
 
 names = {"__name__": "tinygrad_lora.learn.exercises.t50.square"}
 found = []
@@ -259,11 +306,12 @@ def answered(notebook, answer):
 @pytest.mark.skipif(os.name != "posix", reason="the guide is typed into a shell")
 def test_the_guide_for_teachers_works_from_zero(typed):
     pytest.importorskip("jupytext", reason="reading the sources of tutorials needs Jupytext")
-    begin_it, release, grade = GUIDE
+    begin_it, release, verify, grade = GUIDE
     assert "exercises/t50/square.py" in typed(begin_it)
     printed = typed(release)
     assert "50-square  The backward rule of the square  (3 points)" in printed and "students/50_square.ipynb" in printed
     assert "50   0 of 3  points  50 min  Square" in printed
+    assert "15 changes of its solution" in typed(verify)
     students = typed.folder / "students"
     assert (students / "exercises" / "t50" / "square.py").is_file() and (students / "01_a_single_node.ipynb").is_file()
 
@@ -294,7 +342,8 @@ def test_the_guide_for_teachers_works_from_zero(typed):
     typed(graded)
     assert points(typed.folder) == {"ada": 5, "bob": 0, "cyd": 0}
 
-    exercise.write_text(exercise.read_text(encoding="utf-8").replace("return 2 * x * g\n", "return 2 * x + g\n"), encoding="utf-8")
+    wrong = exercise.read_text(encoding="utf-8").replace("return 2 * x * g\n", "return 2 * x + g\n")
+    exercise.write_text(wrong, encoding="utf-8")
     assert "50-square: its own solution fails" in typed(release, code=2)
     assert "nothing was graded" in typed(graded, code=2)
 

@@ -16,6 +16,7 @@ from ..learn.registry import load_exercise
 from ..learn.release import nbgrader, notebook, otter
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
+from . import verify
 
 Maker = Callable[[Sequence[TutorialCell]], str]
 # What a format makes of a tutorial, and where it goes.
@@ -66,6 +67,7 @@ def add_command(commands: Any) -> None:
     begin.add_argument("name", metavar="NAME", help="what it is called, such as square")
     begin.add_argument("--tutorial", type=int, metavar="NN", help=f"its number, {FIRST} to {LAST} (the last one)")
     begin.set_defaults(run=run_new_exercise)
+    verify.add_part(parts)
 
 
 def run_new_exercise(args: argparse.Namespace) -> int:
@@ -74,6 +76,7 @@ def run_new_exercise(args: argparse.Namespace) -> int:
     id = f"{exercise.parent.name[1:]}-{exercise.stem.replace('_', '-')}"
     print("\n".join(os.path.relpath(path) for path in [exercise, *others]))
     print(f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours.")
+    print(f"Then tinygrad-lora course verify {id} says what its checks do not see.")
     return 0
 
 

@@ -5,18 +5,23 @@ from typing import Any
 
 from ...core.source import function_from_source
 from ...errors import ExerciseError
+from ..checking.guard import stands_for_students
 from ..checking.report import Report
 from ..checking.run import run_checks
 from ..exercise import Exercise
+from .course import is_own
 
 HINTS, FEWEST_MUTANTS = 3, 2
 SEED, BUDGET = 20_261_126, 40  # as in the hidden run of a grader
 
 
 def objects_of(exercise: Exercise, text: str, names: Iterable[str] = ()) -> dict[str, Any]:
-    """The objects with these names that a text defines; all for which the exercise asks, if no names are given."""
+    """The objects with these names that a student's text defines; all that are asked for, if no names are given."""
     source = f"{exercise.preamble}\n\n{text}"
-    return {name: function_from_source(name, source) for name in names or exercise.names}
+    objects = {name: function_from_source(name, source) for name in names or exercise.names}
+    for thing in objects.values():
+        stands_for_students(thing)
+    return objects
 
 
 def refuse_faulty(exercise: Exercise) -> None:
@@ -45,7 +50,7 @@ def shortcomings(exercise: Exercise) -> Iterator[str]:
     """What a good exercise has and this one lacks, in sentences: hints, another way, mistakes with their names."""
     if len(exercise.hints) != HINTS:
         yield f"it has {len(exercise.hints)} hints; students are told that there are {HINTS}"
-    if len(exercise.mutants) < FEWEST_MUTANTS:
+    if len(exercise.mutants) < FEWEST_MUTANTS and is_own(exercise.id[:2]):  # those of the package stand in its tests
         yield f"it has {len(exercise.mutants)} known mistakes; give {FEWEST_MUTANTS} or more with @exercise.mutant"
     if exercise.ways:
         report = run_checks(
