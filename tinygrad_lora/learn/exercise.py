@@ -183,6 +183,8 @@ class Exercise:
         return register
 
     def _only(self, name: str | None) -> str:
+        if not self.references:
+            raise ExerciseError(f"{self.id} has no solution so far: put @exercise.reference before it, at the top")
         if name is None and len(self.references) != 1:
             raise ExerciseError(f"{self.id}: say which of {', '.join(self.references)} it stands for: name=...")
         return name or next(iter(self.references))
