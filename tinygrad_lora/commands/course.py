@@ -11,6 +11,7 @@ from ..files import read_bytes, write_atomically
 from ..learn.release import nbgrader, notebook, otter
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
+from . import handouts
 
 Maker = Callable[[Sequence[TutorialCell]], str]
 # What a format makes of a tutorial, and where it goes.
@@ -36,7 +37,7 @@ def add_command(commands: Any) -> None:
         help="make the notebooks of a course, for students and for graders",
         description="Make the notebooks of a course, for students, for instructors and for other graders.",
     )
-    parts = parser.add_subparsers(dest="part", required=True, metavar="release")
+    parts = parser.add_subparsers(dest="part", required=True, metavar="release|handouts")
     release = parts.add_parser(
         "release",
         help="write the notebooks into a folder",
@@ -51,6 +52,7 @@ def add_command(commands: Any) -> None:
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
     release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
     release.set_defaults(run=run)
+    handouts.add_part(parts)
 
 
 def run(args: argparse.Namespace) -> int:
