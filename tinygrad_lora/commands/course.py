@@ -16,7 +16,7 @@ from ..learn.registry import load_exercise
 from ..learn.release import nbgrader, notebook, otter
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
-from . import verify
+from . import handouts, verify
 
 Maker = Callable[[Sequence[TutorialCell]], str]
 # What a format makes of a tutorial, and where it goes.
@@ -68,6 +68,7 @@ def add_command(commands: Any) -> None:
     begin.add_argument("--tutorial", type=int, metavar="NN", help=f"its number, {FIRST} to {LAST} (the last one)")
     begin.set_defaults(run=run_new_exercise)
     verify.add_part(parts)
+    handouts.add_part(parts)
 
 
 def run_new_exercise(args: argparse.Namespace) -> int:
