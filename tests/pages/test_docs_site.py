@@ -134,8 +134,9 @@ def test_lists_in_docstrings_become_lists_and_sources_paragraphs():
     text = "$y = x$.\n\nalpha: the scale,\n    or None.\nrank: a number.\n\nRaises ShapeError: no.\nSource: Hu 2021."
     assert docstrings.markdown(text).split("\n\n") == [
         "$y = x$.",
-        "* `alpha`: the scale,\n  or None.\n* `rank`: a number.",
-        "Raises {py:exc}`ShapeError <tinygrad_lora.errors.ShapeError>`: no.",
+        "`alpha`\n: the scale, or None.",
+        "`rank`\n: a number.",
+        "Raises\n: {py:exc}`ShapeError <tinygrad_lora.errors.ShapeError>`: no.",
         "Source: Hu 2021.",
     ]
 
