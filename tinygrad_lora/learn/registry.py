@@ -14,6 +14,8 @@ from ..errors import ExerciseError
 from . import exercises
 from .exercise import Exercise
 
+PROJECTS = {"capstone": f"{exercises.__name__}.capstone"}  # exercises that belong to no tutorial
+
 
 @cache
 def exercise_modules() -> dict[str, str]:
@@ -35,7 +37,7 @@ def exercise_ids() -> list[str]:
 
 def load_exercise(id: str) -> Exercise:
     """The exercise with this id. Raises ExerciseError, with the nearest ids, if there is none."""
-    modules = exercise_modules()
+    modules = exercise_modules() | PROJECTS
     if id not in modules:
         near = difflib.get_close_matches(str(id), modules, n=3, cutoff=0.4) or list(modules)[:3]
         sentence = f"there is no exercise {id!r}; perhaps {' or '.join(near)}" if near else "there are no exercises"
