@@ -1,7 +1,5 @@
 """What a node remembers of the user's code: its line and its call. Errors, pictures and printed programs show them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache, wraps

@@ -150,7 +150,7 @@ class Exercise:
     _texts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9]{2}-[a-zA-Z0-9_-]+", self.id):
+        if not re.fullmatch(r"[0-9]{2}-[a-zA-Z0-9_-]+|capstone", self.id):
             raise ExerciseError(f"{self.id!r}: an id is the tutorial's two digits, a dash and a word, as in 04-topo")
         if self.kind not in KINDS:
             raise ExerciseError(f"{self.id}: kind is one of {', '.join(KINDS)}, not {self.kind!r}")
@@ -250,6 +250,8 @@ class Exercise:
         return register
 
     def _only(self, name: str | None) -> str:
+        if not self.references:
+            raise ExerciseError(f"{self.id} has no solution so far: put @exercise.reference before it, at the top")
         if name is None and len(self.references) != 1:
             raise ExerciseError(f"{self.id}: say which of {', '.join(self.references)} it stands for: name=...")
         return name or next(iter(self.references))

@@ -85,12 +85,9 @@ def _joins(counts: Counter[str], most: int) -> list[Pair]:
 def _joined(word: list[str], pair: Pair) -> list[str]:
     """A word in which each such pair is one token, leftmost first."""
     new: list[str] = []
-    i = 0
-    while i < len(word):
-        if i + 1 < len(word) and (word[i], word[i + 1]) == pair:
-            new.append(word[i] + word[i + 1])
-            i += 2
+    for token in word:
+        if new and (new[-1], token) == pair:  # what was joined is longer than the first of the pair
+            new[-1] += token
         else:
-            new.append(word[i])
-            i += 1
+            new.append(token)
     return new

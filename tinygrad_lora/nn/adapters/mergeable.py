@@ -255,8 +255,8 @@ class MergeableLayer(AdaptedLayer):
         Returns an array (in, out).
         """
         adapter, W = self.adapters[name], self.weight.value
-        if name not in self._starts and type(adapter).merged is Adapter.merged:
-            return adapter.merge_weights()
+        if type(adapter).merged is Adapter.merged:  # a sum of products: W would only round it
+            return sum(sign * part.merge_weights() for sign, part in self.own_change(name))
         start = self._starts[name].merge_weights() if name in self._starts else 0
         return adapter.merged(W - start) - W
 
@@ -265,13 +265,17 @@ class MergeableLayer(AdaptedLayer):
 
     def _merged_arrays(self) -> tuple[Any, Any]:
         """The weight and the bias with what the active adapters add; the bias node itself, if none changes it."""
-        W, b, adapters = self._stand_in.weight, self.bias, self._active()
-        weight = self._with_changes(W.value, [adapter.merged for adapter in adapters]).astype(W.dtype)
-        bias = None if b is None else b.value
-        if all(adapter.merged_bias(bias) is bias for adapter in adapters):
-            return weight, b
-        start = np.zeros(self.original.output_size, W.dtype) if bias is None else bias
-        return weight, self._with_changes(start, [adapter.merged_bias for adapter in adapters])
+        W = self._stand_in.weight
+        weight = self._with_changes(W.value, [adapter.merged for adapter in self._active()]).astype(W.dtype)
+        return weight, self.merged_bias()
+
+    def merged_bias(self) -> Any:
+        """The bias with what the active adapters add, an array; the bias node itself, or None, if none changes it."""
+        bias = None if self.bias is None else self.bias.value
+        if all(adapter.merged_bias(bias) is bias for adapter in self._active()):
+            return self.bias
+        start = np.zeros(self.original.output_size, self.weight.dtype) if bias is None else bias
+        return self._with_changes(start, [adapter.merged_bias for adapter in self._active()])
 
     def _with_changes(self, start: Any, changed: list[Any]) -> Any:
         """`start` with the weighted changes of the active adapters; `changed` are functions of it."""

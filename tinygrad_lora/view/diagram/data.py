@@ -21,7 +21,7 @@ from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..words.sentences import about_zero, one_line, parameter_text, shape_text, short_array
 from .functions import made_by, with_functions
-from .layers import LayerFrame, counts, frames, own_names, run_layer
+from .layers import Frames, Ids, counts, frames, own_names, run_layer
 from .training import backward_of, variable_of, with_gradients
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Diagram:
     title: str
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
-    clusters: tuple[LayerFrame, ...] = ()
+    clusters: Frames = ()
 
     @property
     def operands(self) -> dict[str, list[str]]:
@@ -155,6 +155,12 @@ class Diagram:
     def keeps(self) -> bool:
         """Whether values of the forward part are kept for a gradient part in the picture."""
         return any(arrow.kept for arrow in self.arrows)
+
+    @property
+    def arrow_legend(self) -> list[tuple[str, str, str]]:
+        """The kinds of arrows that are marked: the class, the look and the meaning of each."""
+        marked = [("marked", "thick arrow", GRADIENT_FLOWS)] * self.marks_gradients
+        return marked + [("kept", "dashed arrow", KEPT)] * self.keeps
 
     @property
     def alternative(self) -> str:
@@ -259,8 +265,8 @@ def refuse(picture: Any, options: Mapping[str, Any]) -> None:
 
 
 def _box(
-    node: ComputationNode, ids: Mapping[ComputationNode, str], labels: Mapping[ComputationNode, str], output: bool,
-    holder: ComputationNode, values: bool | str, gradients: bool,
+    node: ComputationNode, ids: Ids, labels: Mapping[ComputationNode, str], output: bool, holder: ComputationNode,
+    values: bool | str, gradients: bool,
 ) -> Box:  # fmt: skip
     """The box of a node. `holder` has its numbers: the node, or the parameter behind an input of a traced graph."""
     role = role_of(node)
@@ -292,9 +298,7 @@ def _flowing(nodes: Sequence[ComputationNode]) -> set[ComputationNode]:
     return reached
 
 
-def _arrows(
-    node: ComputationNode, ids: Mapping[ComputationNode, str], flowing: set[ComputationNode]
-) -> Iterator[Arrow]:
+def _arrows(node: ComputationNode, ids: Ids, flowing: set[ComputationNode]) -> Iterator[Arrow]:
     ordered = len(node.parents) > 1 and str(node.op) not in COMMUTATIVE
     names = node.op.operands(len(node.parents)) if ordered else [""] * len(node.parents)
     for name, parent in zip(names, node.parents, strict=True):

@@ -12,14 +12,9 @@ from .tree import parameter_tree
 
 
 def listing(
-    obj: Drawable,
-    example: ArrayLike | None = None,
-    *,
-    values: bool | str = False,
-    gradients: bool = False,
-    open: Open = (),
-    depth: int | None = None,
-) -> str:
+    obj: Drawable, example: ArrayLike | None = None, *, values: bool | str = False, gradients: bool = False,
+    open: Open = (), depth: int | None = None,
+) -> str:  # fmt: skip
     """What `draw(obj)` shows, as aligned text: one line a node; for a layer, its tree.
 
     With an `example` input or a `depth`, a layer is listed node by node.
@@ -44,9 +39,7 @@ def listing(
     picture = picture if isinstance(obj, Diagram) else for_listing(picture, open, depth)
     rows = [["name", "computed as", "shape", "dtype", "role", "value", "gradient"]]
     for box in picture.boxes:
-        role = f"{box.role}, output" if box.output else box.role
-        rows.append(
-            [box.label, box.expression, box.shape, box.dtype, role, " ".join(box.value), " ".join(box.gradient)]
-        )
+        role, numbers = f"{box.role}, output" if box.output else box.role, [box.value, box.gradient]
+        rows.append([box.label, box.expression, box.shape, box.dtype, role, *map(" ".join, numbers)])
     used = [i for i, heading in enumerate(rows[0]) if i < 5 or any(row[i] for row in rows[1:])]
     return "\n".join([picture.title, *table([[row[i] for i in used] for row in rows])])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +17,11 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import Forms, Shown
+from ..words.bundle import Shown
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from ..written import Excerpt
@@ -114,7 +113,7 @@ class Stepper(Shown):
         """The stepper as an element of a page."""
         return _fragment(self.timeline, self.events, self.sliders)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write the steps as a page that needs no network (.html), or as text (.txt)."""
         path = Path(path)
         if path.suffix.lower() not in (".html", ".txt"):
@@ -122,9 +121,6 @@ class Stepper(Shown):
         if path.suffix.lower() == ".txt":
             return write_atomically(path, self.text + "\n")
         return write_atomically(path, page(self.timeline.title, self.html, style=asset(ASSETS, "page.css")))
-
-    def _forms(self) -> Forms:
-        return {"text/plain": lambda: self.text, "text/html": lambda: self.html}
 
     def __str__(self) -> str:
         return self.text
@@ -146,19 +142,13 @@ def _fragment(steps: Timeline, events: tuple[Event, ...], moving: Sequence[Slide
     data = json.dumps(whole, separators=(",", ":"))
     for unsafe in "<>&":
         data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
+    title = element("p", element("strong", steps.title), f", {len(events)} steps", class_="title")
+    pictures, walk = element("div", *figures, class_="pictures"), element("ol", *map(_item, events))
     return element(
-        "div",
-        element("style", asset(ASSETS, "stepper.css")),
-        element("p", element("strong", steps.title), f", {len(events)} steps", class_="title"),
-        *notes,
-        *_written(steps.source),
-        element("div", *figures, class_="pictures"),
-        element("ol", *map(_item, events)),
-        element("script", Markup(data), type="application/json"),
-        script("parts.js", "stepper.js"),
-        class_="tl-stepper",
-        data_steps=mark,
-    )
+        "div", element("style", asset(ASSETS, "stepper.css")), title, *notes, *_written(steps.source), pictures, walk,
+        element("script", Markup(data), type="application/json"), script("parts.js", "stepper.js"),
+        class_="tl-stepper", data_steps=mark,
+    )  # fmt: skip
 
 
 def _item(event: Event) -> Markup:

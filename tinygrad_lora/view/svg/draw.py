@@ -4,8 +4,6 @@
 `data-from` and `data-to`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,16 +73,8 @@ def draw_caption(cluster: LayerFrame, laid: Laid) -> Markup:
     left, base = laid.captions[cluster.id], laid.frames[cluster.id][1] + PAD + 10
     title = write(clipped(cluster.title), left, base, "title")
     lines = [write(clipped(line), left, base + LINE * (i + 1), "note") for i, line in enumerate(cluster.lines)]
-    width = text_width(clipped(cluster.title), SIZE, True)
-    return element(
-        "g",
-        rect(
-            (left - 2, base - SIZE + 1, width + 4, LINE),
-        ),
-        title,
-        *lines,
-        class_="frame-text",
-    )
+    ground = rect((left - 2, base - SIZE + 1, text_width(clipped(cluster.title), SIZE, True) + 4, LINE))
+    return element("g", ground, title, *lines, class_="frame-text")
 
 
 def _arrow(diagram: Diagram, laid: Laid, i: int, classes: Mapping[str, str]) -> Markup:

@@ -116,7 +116,7 @@ def _before(combination: str) -> str:
 def _from_factors(path: str, layer: MergeableLayer, own: Weights, combination: str, **options: Any) -> tuple[Any, Any]:
     """A and B from those of the adapters, which must be plain ones."""
     parts = {n: layer.adapters[n] for n in own}
-    if other := [f"{n!r}, of type {type(part).__name__}," for n, part in parts.items() if not _is_product(part)]:
+    if other := [f"{n!r}, of type {type(part).__name__}," for n, part in parts.items() if not is_product(part)]:
         raise AdaptError(f"{' '.join(other)} is not s A B alone in {path!r}: combine it with combination='svd'")
     factors = [part.factors() for part in parts.values()]
     scaled = [w * parts[n].scaling for n, w in own.items()]
@@ -130,7 +130,7 @@ def _from_factors(path: str, layer: MergeableLayer, own: Weights, combination: s
     return factor_by_factor(factors, scaled, combination, **options)
 
 
-def _is_product(adapter: Adapter) -> bool:
+def is_product(adapter: Adapter) -> bool:
     """Whether the adapter adds s A B to the weight, and its class makes nothing else of A and B."""
     kind = type(adapter)
     like = LoRALayer if isinstance(adapter, LoRALayer) else LoRAEmbeddingLayer
