@@ -34,12 +34,30 @@ class AdapterServer:
 
     `add` copies an adapter into arrays that hold all adapters of a rank, `drop` empties its place: neither compiles
     anything. There are programs for each shape of the inputs and for each set of ranks in a batch, and a rank that is
-    not in a batch costs nothing. There is room for `capacity` adapters of each rank; where more come, it doubles, and
-    the programs of that rank are compiled once more. The base is not copied: its parameters are those of `model`, which
-    stays as it is.
+    not in a batch costs nothing. The base is not copied: its parameters are those of `model`, which stays as it is.
+    Threads may share a server: it answers one call at a time.
 
-    `target_modules` chooses the linear layers in which adapters can be, as in `adapt`. Threads may share a server: it
-    answers one call at a time. Raises AdaptError if an embedding is chosen.
+    model: a layer, with or without adapters
+    target_modules: the linear layers in which adapters can be, as in `adapt`
+    capacity: how many adapters of each rank there is room for; where more come, it doubles, and the programs of that
+        rank are compiled once more
+    Returns what the model gives, when it is called on arrays with `names`: one for each sample, None for the base
+    alone.
+    Raises AdaptError if an embedding is chosen, for names that are not served, and for a batch of another length.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2, seed=0)), rank=1, name="french", seed=1)
+    >>> server = tl.AdapterServer(model)
+    >>> server.add("french")
+    >>> server.add("quebec", model, adapter="french")
+    >>> server(np.ones((3, 3)), names=["french", None, "quebec"]).shape
+    (3, 2)
+    >>> server.names, server.compilations
+    (['french', 'quebec'], 1)
+    >>> server.drop("quebec")
+    >>> server.drop("quebec")
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.AdaptError: no adapter 'quebec' is served, of 1 that are: add('quebec') serves ...
     """
 
     def __init__(self, model: Layer, target_modules: Targets = "all-linear", *, capacity: int = 16) -> None:
@@ -70,11 +88,13 @@ class AdapterServer:
         return self._forward.programs.generated
 
     def add(self, name: str, model: Layer | None = None, adapter: str | None = None) -> None:
-        """Serve an adapter of the model, or of another `model` of the same layers, under this name.
+        """Serve an adapter under a name. Its numbers are copied: to serve newer ones, drop it and add it again.
 
-        `adapter` is what it is called there, if that is another name. Its numbers are copied: to serve newer ones, drop
-        it and add it again. Raises AdaptError for a name that is taken or that there is not, for an adapter outside the
-        served layers, and for one that is more than s A B: `extract_lora` makes plain LoRA of it.
+        name: what calls name
+        model: the model that has the adapter, of the same layers; None is that of the server
+        adapter: what the adapter is called there, if that is another name
+        Raises AdaptError for a name that is taken or that there is not, for an adapter outside the served layers, and
+        for one that is more than s A B: `extract_lora` makes plain LoRA of it.
         """
         check_new_name(name, self._ranks)
         factors = _factors(self.model if model is None else model, name if adapter is None else adapter, self._layers)
@@ -86,7 +106,11 @@ class AdapterServer:
             self._ranks[name] = rank
 
     def drop(self, name: str) -> None:
-        """Serve this adapter no more. Raises AdaptError if it is not served."""
+        """Serve an adapter no more.
+
+        name: that under which it was added
+        Raises AdaptError if it is not served.
+        """
         with self._lock:
             self._require([name])
             self._shelves[self._ranks.pop(name)].take(name)

@@ -28,6 +28,22 @@ class SweepResult:
 
     The best is the one with the smallest loss on the validation split of those that did all steps; `test_loss` is its
     loss on the test split, which no choice has seen. `print(result)` shows a table, a notebook shows it as HTML.
+
+    task: what all runs have in common: the model, the loss and the splits of the data
+    runs: each with its settings, losses and arrays
+    stacks: the numbers of the runs that trained in one step, a list of lists
+
+    >>> import pathlib, tempfile
+    >>> x = np.random.default_rng(0).normal(size=(60, 3))
+    >>> model = tl.Sequential(tl.Linear(3, 1, seed=0))
+    >>> result = tl.sweep(model, tl.mse, (x, x[:, :1]), rank=1, lr=[1e-4, 0.1], steps=20)
+    >>> isinstance(result, tl.SweepResult), tl.adapter_names(result.adapter())
+    (True, ['lora'])
+    >>> [row[0] for row in result.rows()], sorted(result.record()), result.summary[:11]
+    (['1', '0'], ['best', 'runs', 'stacks', 'test_loss'], 'Best: run 1')
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(sorted(path.name for path in result.save(folder).iterdir()))
+    ['run-000', 'run-001', 'sweep.json']
     """
 
     def __init__(self, task: SweepTask, runs: Sequence[Run], stacks: Sequence[Sequence[int]]) -> None:
@@ -46,9 +62,12 @@ class SweepResult:
         return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in cast)
 
     def adapter(self, i: int | None = None) -> Any:
-        """The model with the adapter of run i, by default the best: a copy that shares the arrays of the base.
+        """The model with the adapter of one run: a copy that shares the arrays of the base.
 
-        Raises SweepError for a run that diverged, IndexError for one that there is not.
+        i: the number of the run; None takes the best
+        Returns a layer.
+        Raises SweepError for a run that diverged, and where no run came to its end; IndexError for one that there is
+        not.
         """
         if i is None and self.best is None:
             raise SweepError("no run came to its end: sweep over smaller rates")
@@ -62,7 +81,11 @@ class SweepResult:
         return model
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write each adapter as a PEFT folder, `run-003` and so on, and `sweep.json`. Gives the folder."""
+        """Write each adapter as a PEFT folder, `run-003` and so on, and `sweep.json`.
+
+        folder: the path of a folder
+        Returns the path of the folder.
+        """
         for i, run in enumerate(self.runs):
             if run.arrays:
                 save_adapter(self.adapter(i), Path(folder) / f"run-{i:03}")
@@ -70,7 +93,10 @@ class SweepResult:
         return Path(folder)
 
     def record(self) -> dict[str, Any]:
-        """Everything but the adapters, as JSON has it."""
+        """Everything but the adapters, as JSON has it.
+
+        Returns a dict.
+        """
         runs = [
             asdict(run.settings) | {"losses": run.losses, "validation": [*run.validation.items()], "ended": run.ended}
             for run in self.runs
@@ -80,7 +106,10 @@ class SweepResult:
     # --- To look at ---
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table, as text: those that did all steps by their validation loss, then the others."""
+        """The table, as text: those that did all steps by their validation loss, then the others.
+
+        Returns a list of tuples of texts.
+        """
         order = sorted(range(len(self.runs)), key=lambda i: (self.runs[i].ended != DONE, _last(self.runs[i]), i))
         return [self._row(i, self.runs[i]) for i in order]
 
