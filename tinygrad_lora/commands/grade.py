@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, **held)
     if not args.trusted:
         out_of_sight(args.submissions, args.out)
+    out_of_sight(*map(Path, settings.course[:1]))
     kept = args.out / "cache"
     if args.fresh:
         for path in kept.glob("*.json"):

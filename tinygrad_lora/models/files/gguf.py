@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from types import TracebackType
 from typing import Any, Self
@@ -222,9 +223,7 @@ def _placed(infos: list[TensorInfo], start: int, end: int, alignment: int, curso
             over = start + info.offset + info.bytes - end
             raise cursor.error(f"{info.name}, {info.bytes} bytes at {info.offset}, ends {over} bytes after the file")
         placed[info.name] = TensorInfo(info.name, info.shape, info.format, start + info.offset, info.bytes)
-    before: TensorInfo | None = None
-    for info in sorted(placed.values(), key=lambda info: info.offset):
-        if before and before.offset + before.bytes > info.offset:
+    for before, info in pairwise(sorted(placed.values(), key=lambda info: info.offset)):
+        if before.offset + before.bytes > info.offset:
             raise cursor.error(f"{before.name} and {info.name} overlap")
-        before = info
     return placed

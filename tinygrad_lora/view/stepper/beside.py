@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...files import write_atomically
-from ..words.bundle import Forms, Shown
+from ..words.bundle import Shown
 from ..words.markup import ASSETS, Markup, asset, element, page, script
 from .events import Event
 
@@ -77,14 +77,10 @@ class SideBySide(Shown):
                 partners[0][one.number - 1], partners[1][two.number - 1] = two.number - 1, one.number - 1
         boxes = [event.to_box or event.box if event else "" for event in self.first_difference or (None, None)]
         data = json.dumps({"partners": partners, "boxes": boxes})
-        return element(
-            "div",
-            element("p", self.note, class_="difference"),
-            element("div", *(stepper.html for stepper in self.both), class_="runs"),
-            element("script", Markup(data), type="application/json", class_="partners"),
-            script("parts.js", "beside.js"),
-            class_="tl-beside",
-        )
+        note = element("p", self.note, class_="difference")
+        runs = element("div", *(stepper.html for stepper in self.both), class_="runs")
+        partners_data = element("script", Markup(data), type="application/json", class_="partners")
+        return element("div", note, runs, partners_data, script("parts.js", "beside.js"), class_="tl-beside")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write both as one page that needs no network."""
@@ -93,9 +89,6 @@ class SideBySide(Shown):
 
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)
-
-    def _forms(self) -> Forms:
-        return {"text/plain": lambda: self.text, "text/html": lambda: self.html}
 
     def __str__(self) -> str:
         return self.text

@@ -1,7 +1,5 @@
 """The forms in which a notebook may show an object, by MIME type."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,9 +9,11 @@ Forms = Mapping[str, Callable[[], str]]  # by MIME type; functions, so that only
 class Shown:
     """An object that notebooks show in one of several forms."""
 
+    html: Any
+
     def _forms(self) -> Forms:
-        """The forms of this object."""
-        raise NotImplementedError
+        """The forms of this object: its text and its HTML, unless a class has others."""
+        return {"text/plain": lambda: str(self), "text/html": lambda: self.html}
 
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
@@ -22,3 +22,13 @@ class Shown:
         forms = self._forms()
         wanted = set(forms if include is None else include) - set(exclude or ())
         return {kind: make() for kind, make in forms.items() if kind in wanted}
+
+
+class Explained:
+    """An explanation, which `print` shows as its `.text` and a notebook as its `.html`."""
+
+    def __str__(self: Any) -> str:
+        return str(self.text)
+
+    def _repr_html_(self: Any) -> str:
+        return str(self.html)
