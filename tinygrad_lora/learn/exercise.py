@@ -150,7 +150,7 @@ class Exercise:
     _texts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9]{2}-[a-zA-Z0-9_-]+", self.id):
+        if not re.fullmatch(r"[0-9]{2}-[a-zA-Z0-9_-]+|capstone", self.id):
             raise ExerciseError(f"{self.id!r}: an id is the tutorial's two digits, a dash and a word, as in 04-topo")
         if self.kind not in KINDS:
             raise ExerciseError(f"{self.id}: kind is one of {', '.join(KINDS)}, not {self.kind!r}")

@@ -16,6 +16,8 @@ from . import exercises
 from .exercise import Exercise
 from .own.course import COURSE, EXERCISES, FIRST, LAST, is_own
 
+PROJECTS = {"capstone": f"{exercises.__name__}.capstone"}  # exercises that belong to no tutorial
+
 
 @cache
 def exercise_modules() -> dict[str, str]:
@@ -57,7 +59,7 @@ def load_exercise(id: str) -> Exercise:
     >>> tl.learn.load_exercise("04-topo").title
     'A topological order'
     """
-    modules = exercise_modules()
+    modules = exercise_modules() | PROJECTS
     if id not in modules:
         near = difflib.get_close_matches(str(id), modules, n=3, cutoff=0.4) or list(modules)[:3]
         sentence = f"there is no exercise {id!r}; perhaps {' or '.join(near)}" if near else "there are no exercises"
