@@ -35,12 +35,14 @@ COMMANDS = {
     "play": "play",
     "models": "models",
     "finetune": "finetune",
+    "sweep": "sweep",
     "doctor": "doctor",
     "completion": "completion",
 }
 # What these compute on is small.
 SMALL = {
     "demo", "learn", "check", "hint", "solution", "predict", "review", "course", "step", "explore", "draw", "play",
+    "sweep",
 }  # fmt: skip
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence

@@ -39,6 +39,7 @@ GROUPS = {
     "Real networks": {
         "models": "models get minilm",
         "finetune": "finetune minilm --task word-order",
+        "sweep": "sweep rates.toml",
     },
     "This installation": {
         "doctor": "doctor",

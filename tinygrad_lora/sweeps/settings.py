@@ -43,9 +43,13 @@ class RunSettings:
             return SCALED[self.variant], self.target_modules
         return self.variant, self.target_modules, self.rank, self.alpha
 
+    @property
+    def targets(self) -> str:
+        """The adapted layers, in words."""
+        return self.target_modules if isinstance(self.target_modules, str) else " ".join(self.target_modules)
+
     def __str__(self) -> str:
-        targets = self.target_modules if isinstance(self.target_modules, str) else ", ".join(self.target_modules)
-        where = "" if targets == "all-linear" else f" of {targets}"
+        where = "" if self.targets == "all-linear" else f" of {self.targets}"
         return f"{self.variant}{where}, rank {self.rank}, alpha {self.alpha:g}, lr {self.lr:g}, seed {self.seed}"
 
 

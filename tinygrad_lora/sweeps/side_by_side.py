@@ -56,6 +56,10 @@ def sweep(
     """
     if not isinstance(model, Layer):
         raise SweepError(f"the model must be a Layer, not {type(model).__name__}")
+    whole = {"halving": halving, "side_by_side": side_by_side, "limit": limit, "every": every or 1}
+    for name, number in whole.items():
+        if not isinstance(number, int) or isinstance(number, bool) or number < (name != "halving"):
+            raise SweepError(f"{name} must be a whole number of at least {int(name != 'halving')}, not {number!r}")
     choices = {"variant": variant, "target_modules": target_modules, "rank": rank, "alpha": alpha, "lr": lr}
     settings = grid(limit, **choices, seed=seed)
     check_ranks(model, settings, options.get("exclude_modules"))

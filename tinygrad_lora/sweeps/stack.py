@@ -38,7 +38,10 @@ def adapted_copy(model: Layer, run: RunSettings, options: Mapping[str, Any]) -> 
     """The model with the adapter that a run begins with, as `adapt` makes it."""
     targets = run.target_modules if isinstance(run.target_modules, str) else list(run.target_modules)
     settings = {"alpha": run.alpha, "variant": run.variant, "seed": run.seed, **options}
-    return adapt(shared_copy(model), run.rank, targets, **settings)
+    try:
+        return adapt(shared_copy(model), run.rank, targets, **settings)
+    except TypeError as error:  # an option that there is not
+        raise SweepError(f"{error}") from None
 
 
 class Stack:
