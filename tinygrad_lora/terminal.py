@@ -5,16 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 
 class Output(Console):
@@ -35,7 +27,7 @@ def tracker(quiet: bool) -> Track:
     """
 
     def track(steps: Iterable[Any], description: str) -> Iterable[Any]:
-        with _bars(description, TaskProgressColumn()) as progress:
+        with _bars(description, bars.TaskProgressColumn()) as progress:
             yield from progress.track(steps)
 
     return (lambda steps, description: steps) if quiet or not _shown() else track
@@ -67,7 +59,7 @@ def counting(total: int, description: str, quiet: bool = False) -> Iterator[Call
     if quiet or not _shown():
         yield lambda done, note: None
         return
-    with _bars(description, MofNCompleteColumn(), TextColumn("{task.fields[note]}")) as progress:
+    with _bars(description, bars.MofNCompleteColumn(), bars.TextColumn("{task.fields[note]}")) as progress:
         bar = progress.add_task("", total=total, note="")
         yield lambda done, note: progress.update(bar, completed=done, note=note)
 
@@ -76,7 +68,7 @@ def _shown() -> bool:
     return Console(stderr=True).is_interactive  # whether the terminal can redraw a line
 
 
-def _bars(description: str, *columns: ProgressColumn) -> Progress:
+def _bars(description: str, *columns: bars.ProgressColumn) -> bars.Progress:
     """A bar with its description on the left, and these columns and the remaining time on the right."""
-    every = TextColumn(f"{description:<28}"), BarColumn(), *columns, TimeRemainingColumn()
-    return Progress(*every, console=Console(stderr=True))
+    every = bars.TextColumn(f"{description:<28}"), bars.BarColumn(), *columns, bars.TimeRemainingColumn()
+    return bars.Progress(*every, console=Console(stderr=True))

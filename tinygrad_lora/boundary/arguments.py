@@ -3,8 +3,6 @@
 What to pass is read from the signature: the annotation of an argument says it to readers, type checkers and here.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterable
 from functools import wraps

@@ -1,7 +1,5 @@
 """The door by which arrays come in from outside, and the sentences for what cannot come in."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from operator import index

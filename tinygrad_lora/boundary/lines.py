@@ -1,7 +1,5 @@
 """What a node remembers of the user's code: its line and its call. Errors, pictures and printed programs show them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
@@ -53,7 +51,8 @@ def inherit(made: Any, node: Any, start: int, new: Mapping[Any, Any], memory: di
     made.name = made.name or node.name
     give_origin(made, node.origin, start)
     if node.call and made.op is node.op and made.created > start:  # still what that function gives
-        made.call = _moved(node.call, new)
+        f, args, named = node.call
+        made.call = f, tuple([_moved(x, new) for x in args]), named and _moved(named, new)
 
 
 def _moved(value: Any, new: Mapping[Any, Any]) -> Any:

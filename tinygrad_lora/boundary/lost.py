@@ -1,7 +1,5 @@
 """How a node becomes a number, which no gradient passes; and where one last did: perhaps why a gradient is zero."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterable
 from math import inf

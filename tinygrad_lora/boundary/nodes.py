@@ -1,7 +1,5 @@
 """What a node refuses, with what to write instead: attributes, operators and NumPy functions that it does not have."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 

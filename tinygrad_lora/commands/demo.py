@@ -47,15 +47,13 @@ def run(args: argparse.Namespace) -> int:
 
 def findings(result: Experiment) -> list[tuple[str, str]]:
     """The main numbers, each with what it is about."""
+    share = f"{result.trainable:,} numbers, {result.trainable / result.total:.1%} of {result.total:,}"
     same = "the same logits, bit for bit" if result.switched_off_is_exact else "OTHER LOGITS: this is a bug"
     return [
         ("Pretrained, upright digits", f"{result.upright_accuracy:.1%} of the held-out images are right"),
         ("Pretrained, rotated digits", f"{result.rotated_before:.1%}: it has never seen them"),
         ("Adapted, rotated digits", f"{result.rotated_after:.1%} with LoRA of rank {result.rank}"),
-        (
-            "Trained for that",
-            f"{result.trainable:,} numbers, {result.trainable / result.total:.1%} of {result.total:,}",
-        ),
+        ("Trained for that", share),
         ("Adapter switched off", f"{same}; {result.switched_off_accuracy:.1%} on upright digits"),
         ("Adapter merged", f"logits differ by at most {result.merged_difference:.1e}"),
         ("One training step, eager", f"{result.eager_seconds * 1e6:,.0f} microseconds"),

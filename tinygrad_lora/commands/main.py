@@ -17,28 +17,13 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-# Where each command is. Only the one that is asked for is loaded: a list of exercises needs no benchmark.
-COMMANDS = {
-    "demo": "demo",
-    "learn": "learn",
-    "check": "check",
-    "hint": "check",
-    "solution": "check",
-    "progress": "check",
-    "predict": "predict",
-    "review": "predict",
-    "course": "course",
-    "grade": "grade",
-    "step": "step",
-    "explore": "explore",
-    "draw": "draw",
-    "play": "play",
-    "models": "models",
-    "finetune": "finetune",
-    "sweep": "sweep",
-    "doctor": "doctor",
-    "completion": "completion",
-}
+# All commands. Only the file of the one that is asked for is loaded: a list of exercises needs no benchmark.
+COMMANDS = (
+    "demo", "learn", "check", "hint", "solution", "progress", "predict", "review", "course", "grade", "step", "explore",
+    "draw", "play", "models", "finetune", "sweep", "doctor", "completion",
+)  # fmt: skip
+# The file that adds a command, where that is not the file of its name.
+ADDED_BY = {"hint": "check", "solution": "check", "progress": "check", "review": "predict"}
 # What these compute on is small.
 SMALL = {
     "demo", "learn", "check", "hint", "solution", "predict", "review", "course", "step", "explore", "draw", "play",
@@ -99,7 +84,8 @@ def parser(first: str = "") -> argparse.ArgumentParser:
     made.set_defaults(whole=parser)  # for `completion`
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     if first != "--version":
-        for module in [COMMANDS[first]] if first in COMMANDS else dict.fromkeys(COMMANDS.values()):
+        wanted = [first] if first in COMMANDS else COMMANDS
+        for module in dict.fromkeys(ADDED_BY.get(name, name) for name in wanted):
             import_module(f".{module}", __package__).add_command(commands)
     for name, command in commands.choices.items():
         command.epilog = f"{command.epilog or ''} Example: {EXAMPLES[name]}".strip()

@@ -1,7 +1,5 @@
 """What commands have in common when they print: color where the terminal has it, and pages that open in the browser."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys
@@ -14,39 +12,20 @@ from typing import Any, TextIO
 FUNCTIONS = "open|closed|NAME,..."
 STYLES = {"bold": "1", "dim": "2", "error": "1;31", "forward": "34", "backward": "33", "compile": "36"}
 
-# Commands by what they are for, each with an example.
+# Commands by what they are for, each as an example of its use.
 GROUPS = {
-    "Start": {
-        "demo": "demo --open",
-        "play": "play",
-    },
-    "Learn and teach": {
-        "learn": "learn 01",
-        "check": "check 04-topo answer.py",
-        "hint": "hint 04-topo",
-        "solution": "solution 04-topo",
-        "progress": "progress",
-        "predict": "predict 04",
-        "review": "review",
-        "course": "course release out",
-        "grade": "grade submissions --exercises 12-attach",
-    },
-    "Look at a computation": {
-        "step": "step lesson.py:loss --open",
-        "explore": "explore lesson.py:compiled --open",
-        "draw": "draw lesson.py:loss --values",
-    },
-    "Real networks": {
-        "models": "models get minilm",
-        "finetune": "finetune minilm --task word-order",
-        "sweep": "sweep rates.toml",
-    },
-    "This installation": {
-        "doctor": "doctor",
-        "completion": "completion bash",
-    },
-}
-EXAMPLES = {name: f"tinygrad-lora {words}" for group in GROUPS.values() for name, words in group.items()}
+    "Start": ("demo --open", "play"),
+    "Learn and teach": (
+        "learn 01", "check 04-topo answer.py", "hint 04-topo", "solution 04-topo", "progress", "predict 04", "review",
+        "course release out", "grade submissions --exercises 12-attach",
+    ),
+    "Look at a computation": (
+        "step lesson.py:loss --open", "explore lesson.py:compiled --open", "draw lesson.py:loss --values",
+    ),
+    "Real networks": ("models get minilm", "finetune minilm --task word-order", "sweep rates.toml"),
+    "This installation": ("doctor", "completion bash"),
+}  # fmt: skip
+EXAMPLES = {words.split()[0]: f"tinygrad-lora {words}" for group in GROUPS.values() for words in group}
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
@@ -60,9 +39,9 @@ def grouped(usage: str, description: str, helps: Mapping[str, str], rest: str) -
     width, indent = max(50, shutil.get_terminal_size().columns) - 2, max(map(len, helps), default=0) + 4
     fill = partial(textwrap.fill, width=width, break_on_hyphens=False)
     parts = [usage, fill(description)]
-    for title, names in GROUPS.items():
+    for title, examples in GROUPS.items():
         rows = [paint(title, "bold")]
-        for name in names:
+        for name in (words.split()[0] for words in examples):
             start = f"  {name}".ljust(indent)
             rows.append(fill(helps[name], initial_indent=start, subsequent_indent=" " * indent))
             rows.append(paint(fill(f"$ {EXAMPLES[name]}", initial_indent=" " * 4, subsequent_indent=" " * 8), "dim"))

@@ -6,6 +6,7 @@ same, so being right within a factor of two is enough. Times here are estimates,
 
 from collections.abc import Callable, Collection, Iterable
 from math import prod
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ..core import ops
@@ -38,6 +39,7 @@ class Cost(NamedTuple):
 
 
 FREE = Cost()
+_kind = attrgetter("_shape", "_dtype")
 
 
 def product_price(m: int, n: int, p: int, itemsize: int) -> float:
@@ -89,9 +91,12 @@ def price_of_new(node: ComputationNode, is_new: Callable[[ComputationNode], bool
 def graph_cost(graph: Graph) -> Cost:
     """The cost of one run. What this graph shares with the one it was made of is not counted again."""
     known: dict[ComputationNode, Cost] = graph.memory.setdefault(node_cost, {})
+    kinds: dict[Any, tuple[Cost, Any]] = graph.memory.setdefault(Cost, {})
     for node in graph.nodes:
-        if node not in known:
-            known[node] = node_cost(node)
+        if node not in known:  # most of the new ones are an old one on new operands of the same kinds
+            kind = node.op, id(node.params), *map(_kind, (node, *node.parents))
+            cost, _ = kinds.get(kind) or kinds.setdefault(kind, (node_cost(node), node.params))
+            known[node] = cost
     costs = [known[node] for node in graph.nodes]
     return Cost(*map(sum, zip(*costs, strict=True)))
 

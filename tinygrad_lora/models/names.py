@@ -1,7 +1,5 @@
 """A language model of first names: a GPT of one block, small enough to train within seconds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

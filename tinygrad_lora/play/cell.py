@@ -1,13 +1,12 @@
 """Run a few lines of code: what came out, what they printed, and from which line each node comes."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import io
 import linecache
 import warnings
 from dataclasses import dataclass, field
+from traceback import walk_tb
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -80,9 +79,5 @@ def _name_nodes(result: ComputationNode, names: dict[str, Any]) -> None:
 def _line_of(error: BaseException) -> int:
     if isinstance(error, SyntaxError) and error.filename == FILE:
         return error.lineno or 0
-    trace, line = error.__traceback__, 0
-    while trace:
-        if trace.tb_frame.f_code.co_filename == FILE:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == FILE]
+    return lines[-1] if lines else 0

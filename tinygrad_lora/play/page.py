@@ -1,7 +1,5 @@
 """The page of the playground, and the files that it asks for."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,10 +15,9 @@ POLICY = (
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 FILES: Mapping[str, tuple[str, Callable[[], str]]] = {
-    "play.css": ("text/css; charset=utf-8", partial(asset, ASSETS, "play.css")),
-    "play.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "play.js")),
-    "worker.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "worker.js")),
-    "codemirror.js": ("text/javascript; charset=utf-8", partial(asset, ASSETS, "codemirror.js")),
+    name: (f"text/{kind}; charset=utf-8", partial(asset, ASSETS, name))
+    for kind, names in (("css", ["play.css"]), ("javascript", ["play.js", "worker.js", "codemirror.js"]))
+    for name in names
 }
 EMPTY = "It appears as soon as there is something to see."
 

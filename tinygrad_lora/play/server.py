@@ -5,8 +5,6 @@ begin with a token that is drawn at its start and that only the browser gets to 
 host, so that no other name that leads here works, and what asks for a run must come from the page itself.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import subprocess

@@ -3,8 +3,6 @@
 Each part is HTML. `data-lines` says from which lines of the code an element comes, for a page to tie them together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 

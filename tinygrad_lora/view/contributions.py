@@ -1,7 +1,5 @@
 """What each node sends to its operands in the backward pass: the contributions that add up to their gradients."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from types import FunctionType

@@ -4,8 +4,6 @@ The formula of a gradient is read from the backward rule itself. Run on nodes in
 graph, and the NumPy lines of its operations, substituted into each other, are the formula.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """A graph as a picture of text for a terminal: a dot for each node, lines that lead down from it to what uses it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from .diagram.data import Box, Diagram

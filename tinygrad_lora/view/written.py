@@ -1,7 +1,5 @@
 """The user's own code beside a picture: which line each node comes from, and the lines to show."""
 
-from __future__ import annotations
-
 import inspect
 import linecache
 import sys

@@ -205,11 +205,12 @@ class _Algebra:
         if terms and self._may_improve(node, terms):
             term = self.writer.collected(terms, node)
             better = self.writer.written(term, node)
+            new, old = self._unsettled(better), self._unsettled(node)
             same_kind = (better.shape, better.dtype) == (node.shape, node.dtype)
-            if same_kind and self._price(better) < self._price(node) and self._stays_finite(better):
+            if same_kind and sum(map(price, new)) < sum(map(price, old)) and self._stays_finite(new):
                 node = better
-        for new in self._unsettled(node):
-            self.accept(new)
+        for each in self._unsettled(node):
+            self.accept(each)
         return node
 
     def accept(self, node: Node) -> None:
@@ -235,16 +236,14 @@ class _Algebra:
                     stack.append(p)
         return list(unsettled)
 
-    def _stays_finite(self, node: Node) -> bool:
-        """Whether no new product on the way to `node` can leave the range of its dtype."""
+    def _stays_finite(self, unsettled: list[Node]) -> bool:
+        """Whether no new product on the way to the first of these can leave the range of its dtype."""
+        node, *rest = unsettled
         known: dict[Node, float] = {}
         terms: dict[Node, Term] = {}
-        for new in sorted(self._unsettled(node)[1:], key=attrgetter("created")):  # parents first
+        for new in sorted(rest, key=attrgetter("created")):  # parents first
             terms[new] = term = term_of(new, terms)
             known[new] = reach(new, known)
             if (number := self.formed.get(term.key)) is not None:  # but for a number the graph has this product
                 known[new] = min(known[new], ORDINARY[node.dtype.itemsize] + decades(term.number / number))
         return max(known.values(), default=0.0) <= FARTHEST[node.dtype.itemsize]
-
-    def _price(self, node: Node) -> float:
-        return sum(map(price, self._unsettled(node)))

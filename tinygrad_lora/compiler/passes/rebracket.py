@@ -35,11 +35,11 @@ def rebracket(graph: Graph) -> Graph:
     once = frozenset(n for n in links if uses(graph, n) == 1)
     shared = [n for n in links if n not in once and any(user.op in LINKS for user in graph.users[n])]
     singly = [frozenset({n}) for n in shared] if len(shared) <= MOST_CHOICES else []
-    answers: dict[tuple[Node, ...], Chain | None] = {}
+    chains_of = Chains(graph, links)
     tried: list[dict[Node, Chain]] = []
     best, cost, opened = graph, graph_cost(graph).nanoseconds, frozenset[Node]()
     for change in dict.fromkeys([frozenset[Node](), frozenset(shared), *singly]):
-        chains = _improvable(graph, links, once | (opened ^ change), answers)
+        chains = chains_of.improvable(once | (opened ^ change))
         if not chains or chains in tried:
             continue
         tried.append(chains)
@@ -56,28 +56,35 @@ class Chain(NamedTuple):
     scale: float
 
 
-def _improvable(
-    graph: Graph, links: list[Node], inside: frozenset[Node], answers: dict[tuple[Node, ...], Chain | None]
-) -> dict[Node, Chain]:
-    """The chains that cost less in another order, by their last product. Chains go on through the links in `inside`.
+class Chains:
+    """The chains of a graph, each by its last product. They go on through more links or fewer, as is tried."""
 
-    `answers` remembers what it said from one call to the next.
-    """
-    outputs = set(graph.outputs)
-    if Products not in graph.memory:  # those of the first graph: in later ones some may be large already
-        graph.memory[Products] = Products(links)
-    products = graph.memory[Products]
-    chains: dict[Node, Chain] = {}
-    for root in links:
-        if root in inside and root not in outputs and all(user.op in LINKS for user in graph.users[root]):
-            continue
-        chain = _chain(root, inside)
-        key = (root, *chain.factors)
-        if key not in answers:
-            answers[key] = chain if _improves(root, chain, products) else None
-        if answers[key] is not None:
-            chains[root] = chain
-    return chains
+    def __init__(self, graph: Graph, links: list[Node]) -> None:
+        outputs = set(graph.outputs)
+        self.links = {n: n in outputs or any(user.op not in LINKS for user in graph.users[n]) for n in links}
+        if Products not in graph.memory:  # those of the first graph: in later ones some may be large already
+            graph.memory[Products] = Products(links)
+        self.products: Products = graph.memory[Products]
+        self.inside = frozenset[Node]()
+        self.chains: dict[Node, tuple[Chain, set[Node]]] = {}  # as they were looked at last, with the links on the way
+        self.improves: dict[tuple[Node, ...], bool] = {}
+
+    def improvable(self, inside: frozenset[Node]) -> dict[Node, Chain]:
+        """The chains that cost less in another order, if chains go on through the links in `inside`."""
+        changed, self.inside = self.inside ^ inside, inside
+        chains: dict[Node, Chain] = {}
+        for root, is_end in self.links.items():
+            known = self.chains.pop(root, None)
+            if is_end or root not in inside:
+                if known is None or not changed.isdisjoint(known[1]):
+                    known = _chain(root, inside)
+                self.chains[root], chain = known, known[0]
+                key = (root, *chain.factors)
+                if key not in self.improves:
+                    self.improves[key] = _improves(root, chain, self.products)
+                if self.improves[key]:
+                    chains[root] = chain
+        return chains
 
 
 def _improves(root: Node, chain: Chain, products: Products) -> bool:
@@ -141,13 +148,15 @@ def _bracketed(graph: Graph, chains: Mapping[Node, Chain]) -> Graph:
     return graph.map(build) if chains else graph
 
 
-def _chain(root: Node, inside: frozenset[Node]) -> Chain:
-    """The chain of links that ends in `root`, or more than LONGEST_CHAIN nodes if it is too long."""
+def _chain(root: Node, inside: frozenset[Node]) -> tuple[Chain, set[Node]]:
+    """The chain of links that ends in `root`, or more than LONGEST_CHAIN nodes if it is too long; and what is in it."""
     factors: list[Node] = []
+    visited = set[Node]()
     scale: float = 1
     stack = [root]
     while stack and len(factors) + len(stack) <= LONGEST_CHAIN:
         node = stack.pop()
+        visited.add(node)
         if node is not root and node not in inside:
             factors.append(node)
         elif node.op is ops.scale and (both := one_factor(scale, node.params["factor"], node.dtype)) is not None:
@@ -157,7 +166,7 @@ def _chain(root: Node, inside: frozenset[Node]) -> Chain:
             factors.append(node)
         else:
             stack += reversed(node.parents)
-    return Chain(factors + stack, scale)  # what is on the stack only makes it too long
+    return Chain(factors + stack, scale), visited  # what is on the stack only makes it too long
 
 
 class Order(NamedTuple):

@@ -6,6 +6,7 @@ graphs, number by number, is computed from the size that comes.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,7 @@ class GraphBuilder:
 
     def free(self, name: str) -> str:
         """This name, or with a number if it is taken."""
-        n, free = 1, name
-        while free in self.taken:
-            n += 1
-            free = f"{name}_{n}"
+        free = next(n for i in count(1) if (n := name if i == 1 else f"{name}_{i}") not in self.taken)
         self.taken.add(free)
         return free
 

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...errors import ModelFileError
-from ...files import opened
+from ...files import FilePath, opened
 from .dequantize import FORMATS, dequantize, format_name
 
 _VERSIONS = (2, 3)
@@ -103,7 +104,7 @@ class GGUF:
         self.close()
 
 
-def read_gguf(path: str | os.PathLike[str]) -> GGUF:
+def read_gguf(path: FilePath) -> GGUF:
     """Map a GGUF file, and check and read all of it but the numbers in the tensors. Raises ModelFileError."""
     with opened(path, ModelFileError) as file:
         if os.fstat(file.fileno()).st_size == 0:
@@ -222,9 +223,7 @@ def _placed(infos: list[TensorInfo], start: int, end: int, alignment: int, curso
             over = start + info.offset + info.bytes - end
             raise cursor.error(f"{info.name}, {info.bytes} bytes at {info.offset}, ends {over} bytes after the file")
         placed[info.name] = TensorInfo(info.name, info.shape, info.format, start + info.offset, info.bytes)
-    before: TensorInfo | None = None
-    for info in sorted(placed.values(), key=lambda info: info.offset):
-        if before and before.offset + before.bytes > info.offset:
+    for before, info in pairwise(sorted(placed.values(), key=lambda info: info.offset)):
+        if before.offset + before.bytes > info.offset:
             raise cursor.error(f"{before.name} and {info.name} overlap")
-        before = info
     return placed

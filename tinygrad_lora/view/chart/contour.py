@@ -1,7 +1,5 @@
 """Lines of equal height through a grid of numbers: marching squares, then the pieces joined end to end."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 
 import numpy as np

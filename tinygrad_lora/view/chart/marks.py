@@ -1,7 +1,5 @@
 """What a chart shows, as plain data: lines, points, bands, boxes, images, contours, rules and texts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from ...core.node import Array

@@ -1,7 +1,5 @@
 """Axes: from numbers to pixels, and ticks at round numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count

@@ -1,7 +1,5 @@
 """The style sheet of charts, light and dark. A series has its color, the form of its points and its dashes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from ..diagram.looks import BLUE, FONTS, GREEN, VERMILION

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.node import Array
 from ..layout import text_width
-from ..svg.boxes import number
+from ..svg.boxes import Rectangle, number, sides
 from ..words.markup import Markup, element, joined
 from ..words.sentences import one_line
 from . import marks as m
@@ -73,10 +73,9 @@ def _panel(panel: Panel) -> Iterator[Markup]:
     for i, line in enumerate(reversed(panel.above)):
         yield _text(line, -panel.left, -12 - LINE * i, "muted")
     yield from _axes(panel, width, height)
-    around = [number(n) for n in (-OVER, -OVER, width + 2 * OVER, height + 2 * OVER)]
+    plot = sides((-OVER, -OVER, width + 2 * OVER, height + 2 * OVER))
     marks = (part for mark in panel.chart.marks for part in _mark(mark, panel))
-    place = dict(zip(("x", "y", "width", "height"), around, strict=True))
-    yield element("svg", *marks, **place, viewBox=" ".join(around), style="overflow:hidden")
+    yield element("svg", *marks, **plot, viewBox=" ".join(plot.values()), style="overflow:hidden")
     for mark in panel.chart.marks:
         if isinstance(mark, m.Text):
             x, y = panel.x(mark.xs[0])[0] + mark.shift[0], height - panel.y(mark.ys[0])[0] - mark.shift[1]
@@ -141,10 +140,7 @@ def _mark(mark: m.Mark, panel: Panel) -> Iterator[Markup]:
         case m.Image():
             (left, right), (top, bottom) = xs[0], ys[0]
             cells = _blocks(mark.cells) if mark.colors != "class" else mark.cells
-            yield element(
-                "svg", *_cells(cells, mark), x=number(left), y=number(top), width=number(right - left),
-                height=number(bottom - top), viewBox=f"0 0 {cells.shape[1]} {len(cells)}", preserveAspectRatio="none",
-            )  # fmt: skip
+            yield _grid(cells, mark, (left, top, right - left, bottom - top))
         case m.Contours():
             for i, lines in enumerate(mark.lines):
                 placed = [_polyline(panel.x(line[:, 0]), height - panel.y(line[:, 1])) for line in lines]
@@ -163,19 +159,15 @@ def _swatch(mark: m.Mark, x: float, y: float) -> Iterator[Markup]:
         yield element("path", class_=f"boxes {kind}", d=f"M{number(x + 1)} {number(y - 6)}h12v12h-12z")
     if isinstance(mark, m.Image):
         low = -mark.limit if mark.colors == "signed" else 0.0
-        box = {"x": number(x), "y": number(y - 6), "width": number(swatch(mark)), "height": "12"}
-        strip = _cells(np.linspace(low, mark.limit, 14)[None], mark)
-        yield element("svg", *strip, **box, viewBox="0 0 14 1", preserveAspectRatio="none")
+        yield _grid(np.linspace(low, mark.limit, 14)[None], mark, (x, y - 6, swatch(mark), 12))
 
 
 def _polyline(x: Array, y: Array) -> str:
     """A path through the points, in parts where a number is not finite."""
-    good, parts, joined_on = np.isfinite(x) & np.isfinite(y), [], False
-    for a, b, fine in zip(x.tolist(), y.tolist(), good.tolist(), strict=True):
-        if fine:
-            parts.append(f"{'L' if joined_on else 'M'}{number(a)} {number(b)}")
-        joined_on = fine
-    return "".join(parts)
+    good = np.isfinite(x) & np.isfinite(y)
+    commands = np.where(np.append(False, good[:-1]), "L", "M")[good].tolist()
+    points = zip(commands, x[good].tolist(), y[good].tolist(), strict=True)
+    return "".join(f"{command}{number(a)} {number(b)}" for command, a, b in points)
 
 
 def _points(x: Array, y: Array, series: int, ring: bool = False, size: float = 1.0) -> Markup:
@@ -195,6 +187,12 @@ def _blocks(cells: Array) -> Array:
         high, low = np.maximum.reduceat(cells, at, axis), np.minimum.reduceat(cells, at, axis)
         cells = np.where(high >= -low, high, low)
     return cells
+
+
+def _grid(cells: Array, mark: m.Image, place: Rectangle) -> Markup:
+    """The cells of an image, stretched to fill a rectangle."""
+    box = f"0 0 {cells.shape[1]} {len(cells)}"
+    return element("svg", *_cells(cells, mark), **sides(place), viewBox=box, preserveAspectRatio="none")
 
 
 def _cells(cells: Array, mark: m.Image) -> Iterator[Markup]:

@@ -1,7 +1,5 @@
 """A smaller picture of a large graph: functions and layers become single boxes, or its end stands for the whole."""
 
-from __future__ import annotations
-
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace

@@ -21,7 +21,7 @@ from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from ..words.sentences import about_zero, one_line, parameter_text, shape_text, short_array
 from .functions import made_by, with_functions
-from .layers import LayerFrame, counts, frames, own_names, run_layer
+from .layers import Frames, Ids, counts, frames, own_names, run_layer
 from .training import backward_of, variable_of, with_gradients
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Diagram:
     title: str
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
-    clusters: tuple[LayerFrame, ...] = ()
+    clusters: Frames = ()
 
     @property
     def operands(self) -> dict[str, list[str]]:
@@ -157,6 +157,12 @@ class Diagram:
         return any(arrow.kept for arrow in self.arrows)
 
     @property
+    def arrow_legend(self) -> list[tuple[str, str, str]]:
+        """The kinds of arrows that are marked: the class, the look and the meaning of each."""
+        marked = [("marked", "thick arrow", GRADIENT_FLOWS)] * self.marks_gradients
+        return marked + [("kept", "dashed arrow", KEPT)] * self.keeps
+
+    @property
     def alternative(self) -> str:
         """The picture in words, for those who do not see it."""
         parts = [words for role in ROLES if (words := self._in_words(role))]
@@ -185,12 +191,22 @@ def diagram(
     obj: Drawable, example: ArrayLike | None = None, *, values: bool | str = False, gradients: bool = False,
     title: str | None = None,
 ) -> Diagram:  # fmt: skip
-    """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
+    """The plain data of a picture of `obj`.
 
-    The picture of a node shows everything that it depends on, with a frame around the nodes of each layer. `values` and
-    `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. `values="heatmap"` asks for the
-    arrays of up to 256 numbers in colors. A layer is drawn for an input
-    like `example`, an array or a shape. Raises TypeError for anything else.
+    The picture of a node shows everything that it depends on, with a frame around the nodes of each layer.
+
+    obj: a node, a Graph, a layer or a compiled function
+    example: an input for a layer, an array or a shape
+    values: True asks for the numbers; "heatmap" for the arrays of up to 256 numbers in colors
+    gradients: True asks for the gradients; one is "-" until `backward()` has filled it
+    title: goes above; None says what it is
+    Returns a `Diagram`: boxes, arrows and frames.
+    Raises TypeError for anything else.
+
+    >>> x = tl.parameter([1.0, 2.0], name="x")
+    >>> picture = tl.diagram(tl.sum(x * x))
+    >>> [box.label for box in picture.boxes], [(arrow.start, arrow.end) for arrow in picture.arrows]
+    (['x', '%1', '%2'], [('n0', 'n1'), ('n0', 'n1'), ('n1', 'n2')])
     """
     if isinstance(obj, Diagram):
         refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})
@@ -249,8 +265,8 @@ def refuse(picture: Any, options: Mapping[str, Any]) -> None:
 
 
 def _box(
-    node: ComputationNode, ids: Mapping[ComputationNode, str], labels: Mapping[ComputationNode, str], output: bool,
-    holder: ComputationNode, values: bool | str, gradients: bool,
+    node: ComputationNode, ids: Ids, labels: Mapping[ComputationNode, str], output: bool, holder: ComputationNode,
+    values: bool | str, gradients: bool,
 ) -> Box:  # fmt: skip
     """The box of a node. `holder` has its numbers: the node, or the parameter behind an input of a traced graph."""
     role = role_of(node)
@@ -282,9 +298,7 @@ def _flowing(nodes: Sequence[ComputationNode]) -> set[ComputationNode]:
     return reached
 
 
-def _arrows(
-    node: ComputationNode, ids: Mapping[ComputationNode, str], flowing: set[ComputationNode]
-) -> Iterator[Arrow]:
+def _arrows(node: ComputationNode, ids: Ids, flowing: set[ComputationNode]) -> Iterator[Arrow]:
     ordered = len(node.parents) > 1 and str(node.op) not in COMMUTATIVE
     names = node.op.operands(len(node.parents)) if ordered else [""] * len(node.parents)
     for name, parent in zip(names, node.parents, strict=True):

@@ -4,8 +4,6 @@ A result remembers the call that gave it (`library.remembered`). What the functi
 to the arguments of the call, so no pattern is searched.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,14 +12,12 @@ from typing import Any
 
 from ...core.node import CONSTANT, ComputationNode
 from ..words.sentences import parameter_text
-from .layers import LayerFrame, every
+from .layers import Frames, Ids, LayerFrame, every
 
 Nodes = Sequence[ComputationNode]
 
 
-def with_functions(
-    clusters: Sequence[LayerFrame], nodes: Nodes, ids: Mapping[ComputationNode, str]
-) -> tuple[LayerFrame, ...]:
+def with_functions(clusters: Sequence[LayerFrame], nodes: Nodes, ids: Ids) -> Frames:
     """The frames of layers, and in them, or beside them, a frame for each call of a library function."""
     place = {box: frame.id for frame in every(clusters) for box in frame.boxes}  # the innermost frame of each box
     users: dict[ComputationNode, list[ComputationNode]] = defaultdict(list)
@@ -67,7 +63,7 @@ def _made(result: ComputationNode, users: Mapping[ComputationNode, Nodes]) -> li
     return [node for node in made if node.parents or made.keys() >= {*users[node]}]
 
 
-def _frame(result: ComputationNode, layer: str, boxes: list[str], ids: Mapping[ComputationNode, str]) -> LayerFrame:
+def _frame(result: ComputationNode, layer: str, boxes: list[str], ids: Ids) -> LayerFrame:
     """The frame of a call. Its arguments that are nodes become operands, the others parameters."""
     function, args, named = result.call
     arguments = signature(function).bind(*args, **named).arguments
@@ -90,7 +86,7 @@ def _nodes_in(value: Any) -> Iterator[ComputationNode]:
 
 def _nested(
     clusters: Iterable[LayerFrame], inside: Mapping[str, list[LayerFrame]], place: Mapping[str, str], home: str
-) -> tuple[LayerFrame, ...]:
+) -> Frames:
     """The frames with those that stand inside them, each box in its innermost frame only."""
     return tuple(
         replace(

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +16,10 @@ from ...nn.calls import LayerCall, layer_calls
 from ...nn.layer import Layer
 
 TOKENS = 8  # of an example text
+
+Ids: TypeAlias = Mapping[ComputationNode, str]  # of the boxes of nodes
+Frames: TypeAlias = "tuple[LayerFrame, ...]"
+LayerRun: TypeAlias = tuple[ComputationNode, ComputationNode, list[LayerCall]]  # input, output, calls of layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class LayerFrame:
     title: str  # "0.lora: LoRALayer"
     lines: tuple[str, ...]
     boxes: tuple[str, ...]  # ids of the boxes in this frame, without those in inner frames
-    clusters: tuple[LayerFrame, ...] = ()
+    clusters: Frames = ()
     function: str = ""
     operands: tuple[tuple[str, str], ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
@@ -50,9 +55,7 @@ def every(frames: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
         waiting += reversed(frame.clusters)
 
 
-def run_layer(
-    layer: Layer, example: ArrayLike | None = None
-) -> tuple[ComputationNode, ComputationNode, list[LayerCall]]:
+def run_layer(layer: Layer, example: ArrayLike | None = None) -> LayerRun:
     """Run a layer: its input, its output, and the calls of layers; without numbers unless `example` is an array.
 
     `example` may also be the shape of the input; by default it is a batch of one sample, of TOKENS for a network that
@@ -71,7 +74,7 @@ def run_layer(
     return inputs[0], output, calls
 
 
-def frames(calls: Sequence[LayerCall], ids: Mapping[ComputationNode, str]) -> tuple[LayerFrame, ...]:
+def frames(calls: Sequence[LayerCall], ids: Ids) -> Frames:
     """A frame for each call of a layer that computed some of these nodes."""
     parts: dict[LayerCall | None, list[LayerFrame]] = defaultdict(list)
     counters: dict[int, Iterator[int]] = defaultdict(lambda: count(1))

@@ -4,8 +4,6 @@ Each role is marked three times, by its border, a word and a color, so that nobo
 and Ito's, or a tint of one: color-blind readers can tell them apart.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import NamedTuple
 

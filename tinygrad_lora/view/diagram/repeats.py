@@ -1,8 +1,6 @@
 """Repeated blocks of a network: the first is shown, and one frame holds the others, so that they can be one box."""
 
-from __future__ import annotations
-
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,22 +32,21 @@ def with_repeats(diagram: Diagram, open: Collection[str]) -> tuple[Diagram, list
     return replace(diagram, clusters=fold(diagram.clusters)), folded
 
 
-def _runs(frames: Sequence[LayerFrame], boxes: Mapping[str, Box]) -> Iterator[list[LayerFrame]]:
+def _runs(frames: Sequence[LayerFrame], boxes: Mapping[str, Box]) -> list[list[LayerFrame]]:
     """The frames in order, those in one list that are equal and count upward."""
-    run: list[LayerFrame] = []
+    runs: list[list[LayerFrame]] = []
     for frame in frames:
-        base, number = _counted(frame)
-        if run and not frame.function:
-            before, last = _counted(run[-1])
-            follows = base == before and (number == last + 1 or frame.name == run[-1].name)
-            if follows and _kind(frame, boxes) == _kind(run[0], boxes):
-                run.append(frame)
-                continue
-        if run:
-            yield run
-        run = [frame]
-    if run:
-        yield run
+        if runs and _follows(frame, runs[-1][-1]) and _kind(frame, boxes) == _kind(runs[-1][0], boxes):
+            runs[-1].append(frame)
+        else:
+            runs.append([frame])
+    return runs
+
+
+def _follows(frame: LayerFrame, before: LayerFrame) -> bool:
+    """Whether the name of a layer is the next one, or the same."""
+    (base, number), (first, last) = _counted(frame), _counted(before)
+    return not frame.function and base == first and (number == last + 1 or frame.name == before.name)
 
 
 def _counted(frame: LayerFrame) -> tuple[str, int]:

@@ -4,8 +4,6 @@ A result of `gradients` remembers what it is the gradient of; a node of the grad
 node that it mirrors.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
@@ -16,7 +14,7 @@ from ...core import ops
 from ...core.autodiff import gradients
 from ...core.graph import topological_order
 from ...core.node import CONSTANT, ComputationNode
-from .layers import LayerFrame, every
+from .layers import Frames, Ids, LayerFrame, every
 
 Nodes = Sequence[ComputationNode]
 Names = Mapping[ComputationNode, str | None]
@@ -101,9 +99,7 @@ def source(node: ComputationNode) -> ComputationNode:
     return node
 
 
-def with_gradients(
-    clusters: Sequence[LayerFrame], nodes: Nodes, backward: Backward, ids: Mapping[ComputationNode, str]
-) -> tuple[LayerFrame, ...]:
+def with_gradients(clusters: Sequence[LayerFrame], nodes: Nodes, backward: Backward, ids: Ids) -> Frames:
     """The frames, and one around the gradient part: in it what goes back through each layer, and where it starts."""
     inside = backward.nodes
     if not inside:
@@ -129,7 +125,7 @@ def with_gradients(
     return *clusters, region
 
 
-def _without(clusters: Sequence[LayerFrame], boxes: set[str]) -> tuple[LayerFrame, ...]:
+def _without(clusters: Sequence[LayerFrame], boxes: set[str]) -> Frames:
     """The frames without these boxes."""
     return tuple(
         replace(f, boxes=tuple(b for b in f.boxes if b not in boxes), clusters=_without(f.clusters, boxes))

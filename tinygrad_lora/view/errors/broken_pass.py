@@ -1,19 +1,18 @@
 """A PassError as two pictures: the node that a pass was given, and the node that it returned."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...errors import PassError
 from ..diagram.data import Box, Diagram
+from ..words.bundle import Explained
 from ..words.markup import element
 from ..words.sentences import one_line
 from .excerpt import above, marked_image, whole
 
 
 @dataclass(frozen=True)
-class BrokenPass:
+class BrokenPass(Explained):
     """A pass that broke its promise, explained: `.text`, `.html`, and `.pictures`, which are called before and after.
 
     Each shows the node in question, whose box has the id beside it, and what that is computed from. Only the first is
@@ -31,9 +30,6 @@ class BrokenPass:
             lines += [f"  {title}:", *(f"    {_line(box)}" for box in diagram.boxes)]
         return "\n".join(lines)
 
-    def __str__(self) -> str:
-        return self.text
-
     @property
     def html(self) -> str:
         """The message and both pictures as one HTML element, which even an untrusted notebook shows."""
@@ -41,9 +37,6 @@ class BrokenPass:
         for title, picture in self.pictures.items():
             parts += [element("p", title), marked_image(*picture)]
         return element("div", *parts)
-
-    def _repr_html_(self) -> str:
-        return self.html
 
 
 def broken_pass(error: PassError) -> BrokenPass:

@@ -1,7 +1,5 @@
 """A part of a graph with one box marked: what went wrong, and what it was computed from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -13,6 +13,7 @@ from ...core.node import ComputationNode, Op
 from ...errors import CounterexampleError, PassError, ShapeError
 from ..diagram.data import Arrow, Box, Diagram
 from ..diagram.looks import VERMILION
+from ..words.bundle import Explained
 from ..words.markup import Markup, element
 from ..words.sentences import one_line
 from .broken_pass import BrokenPass, broken_pass
@@ -29,7 +30,7 @@ PLAIN = "margin: 0.5em 0; font-family: monospace"  # keeps columns aligned, what
 
 
 @dataclass(frozen=True)
-class Failure:
+class Failure(Explained):
     """An operation whose operands do not fit, explained: `.text`, `.html`, `.diagram`.
 
     `title` is what the user called: the operation, a function of the library or a layer. `named` are the operands as
@@ -54,9 +55,6 @@ class Failure:
         sizes = [(head + cells).rstrip() for head, cells in self._sizes()]
         remedy = [f"Fix: {self.remedy}"] if self.remedy else []
         return "\n".join([one_line(self.message), *sizes, *self._places(), *remedy])
-
-    def __str__(self) -> str:
-        return self.text
 
     @property
     def diagram(self) -> Diagram:
@@ -84,9 +82,6 @@ class Failure:
         remedy = element("p", element("strong", "Fix: "), self.remedy) if self.remedy else ""
         head = element("p", element("strong", "ShapeError: "), one_line(self.message))
         return element("div", head, marked_image(self.diagram, FAILED), sizes, places, remedy)
-
-    def _repr_html_(self) -> str:
-        return self.html
 
     # --- Words ---
 
@@ -126,8 +121,18 @@ def failure(error: PassError) -> BrokenPass: ...
 def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
     """Explain a ShapeError: the operation, its operands, the lines of code, a remedy. Or a PassError: before and after.
 
-    A function of the library, or a layer, counts as one operation; None if the error comes from none of these. In a
-    notebook both errors show their explanation by themselves. Raises TypeError for any other error.
+    A function of the library, or a layer, counts as one operation. In a notebook both errors show their explanation by
+    themselves.
+
+    error: the exception that was caught
+    Returns an explanation, which `print` and a notebook show; None if the error comes from no operation and no pass.
+    Raises TypeError for any other error.
+
+    >>> try:
+    ...     tl.constant(np.ones((2, 3))) @ tl.constant(np.ones((2, 3)))
+    ... except tl.errors.ShapeError as error:
+    ...     print(str(tl.failure(error)).splitlines()[-1])
+    Fix: transpose the second operand: (2, 3) @ (3, 2)
     """
     if isinstance(error, PassError):
         return broken_pass(error)

@@ -1,7 +1,5 @@
 """Remedies for shapes that do not fit. Each is tried on the operation's own shape rule before it is suggested."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple

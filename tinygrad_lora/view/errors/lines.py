@@ -1,7 +1,5 @@
 """Lines of the user's code: where something failed, and where a variable got its value."""
 
-from __future__ import annotations
-
 import ast
 import linecache
 from pathlib import PurePath

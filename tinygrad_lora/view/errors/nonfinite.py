@@ -14,6 +14,7 @@ from ...core.node import Array, ComputationNode
 from ...core.trace import trace
 from ...errors import TraceError
 from ..diagram.data import Diagram, role_of
+from ..words.bundle import Explained
 from ..words.markup import element
 from ..words.sentences import number, one_line, shape_text, short_array, spoken, with_article
 from .excerpt import above, marked_image, whole
@@ -21,7 +22,7 @@ from .lines import SourceLine
 
 
 @dataclass(frozen=True)
-class NonFinite:
+class NonFinite(Explained):
     """The first node whose value is not finite. It prints as one sentence and draws itself in a notebook.
 
     `index` is the place of the first such number in its value. `line` is the user's line; None for a node that was
@@ -49,10 +50,7 @@ class NonFinite:
         where = f" ({self.line})" if self.line else ""
         return one_line(f"{self._label(self.node)} is the first that is not finite: {bad_value}{many}; {why}{where}")
 
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
+    __repr__ = Explained.__str__
 
     @property
     def diagram(self) -> Diagram:
@@ -63,7 +61,9 @@ class NonFinite:
         boxes = tuple(replace(box, value=values.get(box.id, box.value), numbered=True) for box in diagram.boxes)
         return above(replace(diagram, boxes=boxes), ids[self.node], f"{self._label(self.node)} is not finite")
 
-    def _repr_html_(self) -> str:
+    @property
+    def html(self) -> str:
+        """The sentence and the picture as one HTML element, which even an untrusted notebook shows."""
         marked = self.diagram.boxes[-1].id
         return element("div", element("p", self.text), marked_image(self.diagram, marked))
 
@@ -84,9 +84,18 @@ class NonFinite:
 def first_nonfinite(obj: ComputationNode | Graph | Callable[..., Any], *arrays: ArrayLike) -> NonFinite | None:
     """The first node, in the order of computation, whose value is NaN or infinite; None if all values are finite.
 
-    `obj` is a node with values, and everything it was computed from is looked at. Or it is a Graph or a function of
-    nodes (a layer is one), and `arrays` are its inputs: then it is run, and the answer knows the user's line.
+    obj: a node with values: everything it was computed from is looked at. Or a Graph or a function of nodes (a layer is
+        one), which is run: then the answer knows the user's line
+    *arrays: the inputs of a Graph or a function
+    Returns a report, which `print` shows, or None.
     Raises TraceError for a symbolic node, TypeError for anything else.
+
+    >>> with np.errstate(divide="ignore"):
+    ...     y = tl.log(tl.constant([0.0, 1.0])) * 2.0
+    >>> print(tl.first_nonfinite(y))
+    log %1 is the first that is not finite: -inf at [0], 1 of 2 numbers; there constant %0 is 0
+    >>> tl.first_nonfinite(lambda x: tl.exp(x), np.zeros(2)) is None
+    True
     """
     if isinstance(obj, ComputationNode):
         if arrays:

@@ -1,7 +1,5 @@
 """Finds, by the traceback, the function of the library or the layer that refused shapes before any operation did."""
 
-from __future__ import annotations
-
 from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple

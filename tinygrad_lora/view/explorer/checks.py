@@ -1,9 +1,7 @@
 """Runs graphs on random inputs: the evidence that a pass changed how something is computed, and not what."""
 
-from __future__ import annotations
-
-import time
 from collections.abc import Callable, Iterable, Sequence
+from timeit import Timer
 from typing import Any
 
 import numpy as np
@@ -115,15 +113,7 @@ def as_function(program: CompiledProgram) -> Callable[..., Any]:
 
 def microseconds(function: Callable[..., Any], arrays: Sequence[Array], seconds: float = SECONDS) -> float:
     """The time of one call: the best of several batches of calls, because disturbances only ever add time."""
+    timer = Timer("function(*arrays)", globals={"function": function, "arrays": arrays})
     with np.errstate(all="ignore"):
-        start, calls = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds:
-            function(*arrays)
-            calls += 1
-        times = []
-        for _ in range(BATCHES):
-            start = time.perf_counter()
-            for _ in range(calls):
-                function(*arrays)
-            times.append((time.perf_counter() - start) / calls)
-    return min(times) * 1e6
+        calls = max(1, int(seconds / min(timer.repeat(3, number=1))))
+        return min(timer.repeat(BATCHES, calls)) / calls * 1e6

@@ -1,7 +1,5 @@
 """The generated code beside the graph, each line with its boxes; and what a pass changed in it."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -3,8 +3,6 @@
 A pass changes what is inside a function. What two graphs frame as one call shares boxes: then it is one frame here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The explorer as HTML: a section for each step, readable without any script; a script shows one at a time."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -42,27 +40,17 @@ def fragment(story: Story, notebook: bool = True) -> Markup:
     contents = "\n".join([story.name, story.program.source, *(str(step.stage.descriptions) for step in story.steps)])
     mark = "x" + hashlib.sha256(contents.encode("utf-8", "replace")).hexdigest()[:6]
     pictures = pictures_of(story.union, mark)
+    shapes = (picture.shapes() for picture in pictures)
+    image = [still(story.name, story.steps[-1].stage)] if notebook else []
+    status = element("p", class_="status", aria_live="polite")
+    source = element("div", element("h3", "Your source"), *map(_excerpt, story.written), class_="written")
+    steps = (_step(story, pictures, mark, i) for i in range(len(story.steps)))
     return element(
-        "div",
-        element("style", asset(ASSETS, "explorer.css")),
-        *(picture.shapes() for picture in pictures),
-        _head(story),
-        _passes(story, mark),
-        legend(),
-        *([still(story.name, story.steps[-1].stage)] if notebook else []),
-        element("p", class_="status", aria_live="polite"),
-        element(
-            "div",
-            element("div", element("h3", "Your source"), *map(_excerpt, story.written), class_="written"),
-            *(_step(story, pictures, mark, i) for i in range(len(story.steps))),
-            class_="panes",
-        ),
-        script("parts.js", "explorer.js"),
-        class_="tl-explorer",
-        data_explorer=mark,
-        role="group",
+        "div", element("style", asset(ASSETS, "explorer.css")), *shapes, _head(story), _passes(story, mark), legend(),
+        *image, status, element("div", source, *steps, class_="panes"), script("parts.js", "explorer.js"),
+        class_="tl-explorer", data_explorer=mark, role="group",
         aria_label=f"Compiler explorer: {one_line(story.name)}",
-    )
+    )  # fmt: skip
 
 
 def _head(story: Story) -> Markup:
@@ -77,12 +65,8 @@ def _head(story: Story) -> Markup:
     figures = [_figure(what, Markup(f"{old} → <b>{new}</b>")) for what, old, new in pairs]
     if last.difference is not None:
         figures.append(_figure("largest difference", Markup(f"<b>{apart(last.difference)}</b>")))
-    return element(
-        "div",
-        element("h2", element("span", "compiler explorer"), " ", story.name),
-        element("dl", *figures),
-        class_="head",
-    )
+    title = element("h2", element("span", "compiler explorer"), " ", story.name)
+    return element("div", title, element("dl", *figures), class_="head")
 
 
 def _figure(what: str, numbers: Markup) -> Markup:
@@ -117,16 +101,11 @@ def _step(story: Story, pictures: Sequence[Pictures], mark: str, i: int) -> Mark
         code = "What runs, in planned memory" if story.program.planned else "What runs"
     else:
         code = "NumPy for this graph" if step.name == TRACE else "NumPy for this graph, and what changed"
-    return element(
-        "section",
-        element("h3", title),
-        element("div", *_card(story, i, mark), class_="card"),
-        element("div", *(p.picture(step.stage, f"Graph. {words}") for p in pictures), class_="graph", tabindex=0),
-        element("div", element("h4", code), _code(step.lines, step.rule is not None), class_="code"),
-        class_="step",
-        id=f"{mark}-{i}",
-        data_name=_name(step),
-    )
+    card = element("div", *_card(story, i, mark), class_="card")
+    graph = element("div", *(p.picture(step.stage, f"Graph. {words}") for p in pictures), class_="graph", tabindex=0)
+    lines = element("div", element("h4", code), _code(step.lines, step.rule is not None), class_="code")
+    parts = element("h3", title), card, graph, lines
+    return element("section", *parts, class_="step", id=f"{mark}-{i}", data_name=_name(step))
 
 
 def _card(story: Story, i: int, mark: str) -> Iterator[Markup]:

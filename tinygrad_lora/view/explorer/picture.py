@@ -4,8 +4,6 @@ So nothing moves between two steps, and thirteen pictures take little more room 
 the drawings and would leave their texts behind: so all of them stand in one hidden element.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The rule behind each pass: its equation, why it is legal, and its own source. All of it is read from the pass."""
 
-from __future__ import annotations
-
 import inspect
 import sys
 from collections.abc import Iterable, Sequence

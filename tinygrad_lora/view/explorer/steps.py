@@ -1,7 +1,5 @@
 """One compilation as a list of steps: what was traced, each pass, and the program at the end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any

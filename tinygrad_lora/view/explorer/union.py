@@ -4,8 +4,6 @@ A pass creates new nodes. Two nodes share a box if they are the same operation w
 changed their operands. Which results are the same is found out on random inputs.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 No pattern is written by hand: each function is traced, and the graph is compared with the result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple

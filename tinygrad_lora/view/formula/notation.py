@@ -1,7 +1,5 @@
 """How each operation is written in mathematics, as text and as LaTeX, with brackets only where they are needed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Simplifies a graph to what a person would write: the compiler's passes, then rules that move numbers to the front."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from ...compiler.patterns import uniform

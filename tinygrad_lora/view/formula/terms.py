@@ -1,7 +1,5 @@
 """Sums of products as people write them: like terms collected, powers, one fraction in each term."""
 
-from __future__ import annotations
-
 from functools import reduce
 from operator import mul
 

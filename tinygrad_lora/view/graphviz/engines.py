@@ -5,8 +5,6 @@ installs with this package), `dot` of the system, pygraphviz. Where none works, 
 SVG needs none: this package lays it out itself (`Picture.svg`).
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,14 +1,13 @@
 """The labels of boxes and frames, the caption and the legend, as Graphviz writes them: tables in its own HTML."""
 
-from __future__ import annotations
-
 from html import escape
 
-from ..diagram.data import GRADIENT_FLOWS, KEPT, Box, Diagram
+from ..diagram.data import Box, Diagram
 from ..diagram.layers import LayerFrame
 from ..diagram.looks import LOOKS, MUTED, WORDS, box_head, dtype_note, shortened
 
 LINE = " <B> </B>"  # plain and bold, so that all lines are of one height and the halves of a row meet
+ARROWS = {"marked": WORDS["gradient"], "kept": WORDS["value"]}  # colors of their names in the legend
 WIDE = 16  # with this many boxes or more, the legend is one row
 
 
@@ -34,13 +33,11 @@ def frame_label(cluster: LayerFrame) -> str:
 def caption(diagram: Diagram, legend: bool) -> str:
     """The text below the picture as a Graphviz table: the title, and the legend with each role in its own border."""
     rows = [f"<TD>{_bold(diagram.title)}   {_colored(dtype_note(diagram), MUTED)}</TD>"]
-    swatches = [_swatch(role, words) for role, words in diagram.legend] if legend else []
-    if legend and diagram.marks_gradients:
-        swatches.append(f'<TD><FONT COLOR="{WORDS["gradient"]}"><B>thick arrow</B></FONT>: {GRADIENT_FLOWS}</TD>')
-    if legend and diagram.keeps:
-        swatches.append(f'<TD><FONT COLOR="{WORDS["value"]}"><B>dashed arrow</B></FONT>: {KEPT}</TD>')
+    swatches = [_swatch(role, words) for role, words in diagram.legend]
+    for kind, look, meaning in diagram.arrow_legend:
+        swatches.append(f'<TD><FONT COLOR="{ARROWS[kind]}"><B>{look}</B></FONT>: {meaning}</TD>')
     per_row = 3 if len(diagram.boxes) < WIDE else 7
-    for i in range(0, len(swatches), per_row):
+    for i in range(0, len(swatches) if legend else 0, per_row):
         cells = "".join(swatches[i : i + per_row])
         rows.append(f'<TD><TABLE BORDER="0" CELLPADDING="6" CELLSPACING="4"><TR>{cells}</TR></TABLE></TD>')
     body = "".join(f"<TR>{row}</TR>" for row in ["<TD></TD>", *rows])

@@ -5,8 +5,6 @@ in blocks; this is done from each of four corners, and the middle of the four re
 and lines may start and end beside the middle, so it is the lines that are aligned, not the items.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import inf

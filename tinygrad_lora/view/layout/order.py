@@ -5,8 +5,6 @@ medians and swaps of neighbors as in E. R. Gansner et al., A technique for drawi
 are counted as inversions, as in W. Barth, P. Mutzel, M. Jünger, Simple and efficient bilayer cross counting, 2004.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 from math import inf

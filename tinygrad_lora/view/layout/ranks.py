@@ -1,7 +1,5 @@
 """Chooses the row of each block: below all its operands, where the lines are short."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 

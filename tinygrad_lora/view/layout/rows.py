@@ -1,7 +1,5 @@
 """The data of the layout: items in rows, joined by links that lead exactly one row down."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Items that straight lines join form a group and move together. Each group moves 
 straight, in the median, as far as its neighbors leave room. So no items change places, and lines get shorter in sum.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import inf
 

@@ -1,7 +1,5 @@
 """The width of a text in Helvetica, Arial and fonts with the same metrics. No font file is read."""
 
-from __future__ import annotations
-
 from unicodedata import category, combining, east_asian_width
 
 # Widths in thousandths of the font size, each with the characters of that width.

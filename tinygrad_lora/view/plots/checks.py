@@ -1,7 +1,5 @@
 """Checks of what is plotted: finite numbers, class numbers, an adapter. Each error says what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

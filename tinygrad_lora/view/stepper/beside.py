@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...files import write_atomically
-from ..words.bundle import Forms, Shown
+from ...files import FilePath, write_atomically
+from ..words.bundle import Shown
 from ..words.markup import ASSETS, Markup, asset, element, page, script
 from .events import Event
 
@@ -77,25 +76,18 @@ class SideBySide(Shown):
                 partners[0][one.number - 1], partners[1][two.number - 1] = two.number - 1, one.number - 1
         boxes = [event.to_box or event.box if event else "" for event in self.first_difference or (None, None)]
         data = json.dumps({"partners": partners, "boxes": boxes})
-        return element(
-            "div",
-            element("p", self.note, class_="difference"),
-            element("div", *(stepper.html for stepper in self.both), class_="runs"),
-            element("script", Markup(data), type="application/json", class_="partners"),
-            script("parts.js", "beside.js"),
-            class_="tl-beside",
-        )
+        note = element("p", self.note, class_="difference")
+        runs = element("div", *(stepper.html for stepper in self.both), class_="runs")
+        partners_data = element("script", Markup(data), type="application/json", class_="partners")
+        return element("div", note, runs, partners_data, script("parts.js", "beside.js"), class_="tl-beside")
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write both as one page that needs no network."""
         title = self.both[0].timeline.title
         return write_atomically(Path(path), page(title, self.html, style=asset(ASSETS, "page.css")))
 
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)
-
-    def _forms(self) -> Forms:
-        return {"text/plain": lambda: self.text, "text/html": lambda: self.html}
 
     def __str__(self) -> str:
         return self.text

@@ -1,7 +1,5 @@
 """A step as data: what happens, the words for it, and what every box of the picture shows after it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple

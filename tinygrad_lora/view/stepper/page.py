@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +17,11 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import Forms, Shown
+from ..words.bundle import Shown
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from ..written import Excerpt
@@ -40,15 +39,30 @@ def step_through(
 ) -> Stepper:
     """Every step of a computation, forward and backward: `for event in step_through(loss): print(event)`.
 
-    `obj` is a node with a value, such as a loss: each value as it becomes known, then each contribution to each
-    gradient. Or it is a graph, a layer or a function, with an array for each input. Or a compiled function: what each
-    pass did. A call of a library function is one step; `open="gelu"`, a list of names or `open=True` goes through what
-    is inside. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
-
     Nothing is changed, not even the `.gradient` of a node. The backward steps start at a single output that depends on
-    a trainable parameter and is a number; for an output of another shape pass `seed`, an array of that shape. Without
-    such an output there are forward steps only, and the last line says why. Raises TraceError where values are missing,
-    GradientError for a seed where there are no backward steps.
+    a trainable parameter and is a number. Without such an output there are forward steps only, and the last line says
+    why. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
+
+    obj: a node with a value, such as a loss: each value as it becomes known, then each contribution to each gradient.
+        Or a graph, a layer or a function, or a compiled function: what each pass did
+    *arrays: one for each input of a graph, a layer or a function
+    seed: an array of the output's shape, what flows into an output that is no number
+    title: goes above; None says what it is
+    open: which library functions are gone through step by step, and are not one step: "gelu", a list of names, or True
+        for all
+    Returns the steps, which can be gone through in a loop.
+    Raises TraceError where values are missing, GradientError for a seed where there are no backward steps.
+
+    >>> x = tl.parameter(3.0, name="x")
+    >>> for event in tl.step_through(tl.exp(x)):
+    ...     print(event)
+       1  forward   visit       x        x = 3; a trainable parameter, given
+       2  forward   evaluate    %1       %1 = exp(x) = exp(3) = 20.09
+       3  forward   done        %1       %1 = 20.09; every value is known
+       4  backward  ready       %1       %1.gradient = 1; where backward starts
+       5  backward  contribute  %1 -> x  x.gradient += %1.gradient * %1 = 1 * 20.09 = 20.09; 1 of 1 contribution
+       6  backward  ready       x        x.gradient = 20.09; a leaf, so it sends nothing on
+       7  backward  done        %1       x.gradient = 20.09; every gradient is complete
     """
     return Stepper(timeline(obj, *arrays, seed=seed, title=title, open=open))
 
@@ -99,7 +113,7 @@ class Stepper(Shown):
         """The stepper as an element of a page."""
         return _fragment(self.timeline, self.events, self.sliders)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write the steps as a page that needs no network (.html), or as text (.txt)."""
         path = Path(path)
         if path.suffix.lower() not in (".html", ".txt"):
@@ -107,9 +121,6 @@ class Stepper(Shown):
         if path.suffix.lower() == ".txt":
             return write_atomically(path, self.text + "\n")
         return write_atomically(path, page(self.timeline.title, self.html, style=asset(ASSETS, "page.css")))
-
-    def _forms(self) -> Forms:
-        return {"text/plain": lambda: self.text, "text/html": lambda: self.html}
 
     def __str__(self) -> str:
         return self.text
@@ -131,19 +142,13 @@ def _fragment(steps: Timeline, events: tuple[Event, ...], moving: Sequence[Slide
     data = json.dumps(whole, separators=(",", ":"))
     for unsafe in "<>&":
         data = data.replace(unsafe, f"\\u{ord(unsafe):04x}")
+    title = element("p", element("strong", steps.title), f", {len(events)} steps", class_="title")
+    pictures, walk = element("div", *figures, class_="pictures"), element("ol", *map(_item, events))
     return element(
-        "div",
-        element("style", asset(ASSETS, "stepper.css")),
-        element("p", element("strong", steps.title), f", {len(events)} steps", class_="title"),
-        *notes,
-        *_written(steps.source),
-        element("div", *figures, class_="pictures"),
-        element("ol", *map(_item, events)),
-        element("script", Markup(data), type="application/json"),
-        script("parts.js", "stepper.js"),
-        class_="tl-stepper",
-        data_steps=mark,
-    )
+        "div", element("style", asset(ASSETS, "stepper.css")), title, *notes, *_written(steps.source), pictures, walk,
+        element("script", Markup(data), type="application/json"), script("parts.js", "stepper.js"),
+        class_="tl-stepper", data_steps=mark,
+    )  # fmt: skip
 
 
 def _item(event: Event) -> Markup:

@@ -4,8 +4,6 @@
 Between two nodes of the backward walk there is one contribution along each edge.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

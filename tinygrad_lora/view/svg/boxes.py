@@ -1,7 +1,5 @@
 """A box in SVG: how large it must be, and its texts, each at its place."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

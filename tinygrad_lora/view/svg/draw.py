@@ -4,8 +4,6 @@
 `data-from` and `data-to`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,8 +29,16 @@ def draw_svg(
 ) -> str:  # fmt: skip
     """The diagram as one `svg` element.
 
-    Ids begin with `prefix`: two pictures on one page need different ones. `classes` adds CSS classes, by the id of a
-    box or by "start->end" for arrows. `caption` writes the title below the picture, `legend` what the borders mean.
+    diagram: what `tl.diagram` gives
+    laid: the places of everything, as `lay_out` finds them; None finds them here
+    prefix: what ids begin with: two pictures on one page need different ones
+    classes: CSS classes to add, a dict by the id of a box or by "start->end" for arrows
+    caption: True writes the title below the picture
+    legend: True writes what the borders mean
+    Returns a text.
+
+    >>> tl.view.draw_svg(tl.diagram(tl.exp(tl.placeholder(2))))[:4]
+    '<svg'
     """
     laid, classes = laid or lay_out(diagram), classes or {}
     below, width, height = foot(diagram, laid.width, laid.height, caption, legend)
@@ -67,16 +73,8 @@ def draw_caption(cluster: LayerFrame, laid: Laid) -> Markup:
     left, base = laid.captions[cluster.id], laid.frames[cluster.id][1] + PAD + 10
     title = write(clipped(cluster.title), left, base, "title")
     lines = [write(clipped(line), left, base + LINE * (i + 1), "note") for i, line in enumerate(cluster.lines)]
-    width = text_width(clipped(cluster.title), SIZE, True)
-    return element(
-        "g",
-        rect(
-            (left - 2, base - SIZE + 1, width + 4, LINE),
-        ),
-        title,
-        *lines,
-        class_="frame-text",
-    )
+    ground = rect((left - 2, base - SIZE + 1, text_width(clipped(cluster.title), SIZE, True) + 4, LINE))
+    return element("g", ground, title, *lines, class_="frame-text")
 
 
 def _arrow(diagram: Diagram, laid: Laid, i: int, classes: Mapping[str, str]) -> Markup:

@@ -1,8 +1,6 @@
 """The text below a picture: its title, and what the borders and arrows mean."""
 
-from __future__ import annotations
-
-from ..diagram.data import GRADIENT_FLOWS, KEPT, Diagram
+from ..diagram.data import Diagram
 from ..diagram.looks import clipped, dtype_note
 from ..layout import text_width
 from ..words.markup import Markup, element
@@ -23,11 +21,8 @@ def foot(diagram: Diagram, width: float, top: float, caption: bool, legend: bool
         parts += [write(title, left, y + 14, "caption"), write(note, end, y + 14, "note")]
         wide = max(wide, end + text_width(note, SIZE) + left)
         y += ROW
-    entries = diagram.legend if legend else []
-    if legend and diagram.marks_gradients:
-        entries = [*entries, ("marked", f"thick arrow: {GRADIENT_FLOWS}")]
-    if legend and diagram.keeps:
-        entries = [*entries, ("kept", f"dashed arrow: {KEPT}")]
+    arrows = [(kind, f"{look}: {meaning}") for kind, look, meaning in diagram.arrow_legend]
+    entries = diagram.legend + arrows if legend else []
     x, limit = left, max(wide, NARROWEST)
     for i, (role, words) in enumerate(entries):
         needed = SWATCH[0] + 8 + text_width(words, SIZE)

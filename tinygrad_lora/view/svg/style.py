@@ -4,8 +4,6 @@ Colors are Okabe and Ito's, or tints and shades of them. The picture follows the
 page that it stands in (Jupyter's, or any that sets `data-theme`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..diagram.looks import FAINT, FONTS, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, WORDS

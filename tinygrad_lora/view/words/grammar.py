@@ -1,7 +1,5 @@
 """Singular and plural: `1 node`, `2 nodes`; is and are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

@@ -1,7 +1,5 @@
 """Python code with its syntax highlighted. The only module that imports Pygments, which comes with rich."""
 
-from __future__ import annotations
-
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -17,10 +15,8 @@ COLORED = {
 
 def code(source: str, label: str, class_: str = "code") -> Markup:
     """A box with this source, highlighted. `label` says what it is to those who do not see it."""
-    colored = Markup(
-        highlight(sound(source), PythonLexer(), HtmlFormatter(nowrap=True, classprefix=PREFIX)).rstrip("\n")
-    )
-    return scrolling(element("pre", element("code", colored)), label, class_)
+    colored = highlight(sound(source), PythonLexer(), HtmlFormatter(nowrap=True, classprefix=PREFIX)).rstrip("\n")
+    return scrolling(element("pre", element("code", Markup(colored))), label, class_)
 
 
 def plain(words: str, label: str, class_: str = "code") -> Markup:

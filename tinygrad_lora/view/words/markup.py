@@ -1,7 +1,5 @@
 """Builds HTML and SVG: whatever is not `Markup` is text, and text is always escaped."""
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from html import escape

@@ -1,7 +1,5 @@
 """Arrays and names in a few words: all numbers of a small array, a summary of a large one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from fractions import Fraction
