@@ -8,12 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..compiler import compile_training_step
+from ..data import digits
+from ..demo.experiment import PRETRAINING_EPOCHS, PRETRAINING_RATE, network, train
 from ..errors import SweepError
 from ..files import check_place, write_atomically
 from ..interop.safetensors import require_safetensors
+from ..library import cross_entropy
 from ..named_object import named_object
+from ..nn import Adam
 from ..sweeps.config import read_config
-from ..sweeps.digits import rotated_digits
 from ..sweeps.side_by_side import sweep
 from ..terminal import counting, show_table
 from .output import add_open, opened
@@ -48,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out or Path("sweep-output") / args.config.stem
     check_place(folder / "sweep.json")
     require_safetensors()  # what adapters are written with: better missed now than after the training
-    model, loss, data, *test = rotated_digits() if task == "digits" else _task(task)
+    model, loss, data, *test = _rotated_digits() if task == "digits" else _task(task)
     if test:
         settings.setdefault("test", test[0])
     show = partial(counting, quiet=args.json or args.quiet)
@@ -72,3 +78,12 @@ def _task(name: str) -> Any:
     if not isinstance(task, tuple) or len(task) not in (3, 4):
         raise SweepError(f"{name} must be {TASK}: a tuple of 3 or 4, not {type(task).__name__}")
     return task
+
+
+def _rotated_digits() -> Any:
+    """The network of the demo, trained on upright digits; its loss; rotated digits, and others for the test."""
+    weights, order = np.random.default_rng(0).spawn(2)
+    model, upright, rotated = network(weights), digits(), digits(rotated=1)
+    step = compile_training_step(model, cross_entropy, Adam(model.parameters(), PRETRAINING_RATE))
+    train(step, upright, PRETRAINING_EPOCHS, PRETRAINING_RATE, order, lambda steps, description: steps, "")
+    return model, cross_entropy, (rotated.x_train, rotated.y_train), (rotated.x_test, rotated.y_test)

@@ -45,8 +45,7 @@ class SweepResult:
             return None
         model, loss = self.adapter(self.best), self.task.loss
         run = compile(lambda x, y: loss(model(x), y))
-        cast = [(x.astype(model.dtype, copy=False) if x.dtype.kind == "f" else x, y) for x, y in pieces(pair)]
-        return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in cast)
+        return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in pieces(pair))
 
     def adapter(self, i: int | None = None) -> Any:
         """The model with the adapter of run i, by default the best: a copy that shares the arrays of the base.
