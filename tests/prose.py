@@ -17,9 +17,11 @@ NAME = "number"  # stands where code or an equation was, as a word of two syllab
 
 
 def of_a_notebook(source: str) -> str:
-    """The Markdown cells of a tutorial's source, in which each line is a comment; cells for instructors are left out."""
+    """The Markdown cells of a tutorial's source, where each line is a comment. Cells for instructors are left out."""
     cells = re.split(r"^# %%", source, flags=re.MULTILINE)
-    kept = [cell for cell in cells if cell.startswith(" [markdown]") and "instructor=true" not in cell.partition("\n")[0]]
+    kept = [
+        cell for cell in cells if cell.startswith(" [markdown]") and "instructor=true" not in cell.partition("\n")[0]
+    ]
     lines = [line.removeprefix("#").strip() for cell in kept for line in [*cell.partition("\n")[2].splitlines(), "#"]]
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """The English of pages and tutorials: easy to read, spelled right, and without what a linter of prose objects to.
 
-`docs/prose/accept.txt` holds the words that no dictionary has, `docs/prose/reject.txt` words that these pages do without,
-one in a line, as the linter Vale reads them.
+`docs/prose/accept.txt` holds the words that no dictionary has, `docs/prose/reject.txt` words that these pages do
+without, one in a line, as the linter Vale reads them.
 """
 
 import importlib.util
@@ -70,31 +70,42 @@ def words_of(path):
         yield word.replace("’", "'").removesuffix("'s").strip("'")
 
 
-def test_every_word_is_in_the_dictionary_or_in_the_vocabulary():
+def test_every_word_is_in_the_dictionary_or_in_the_vocabulary(request):
     spellchecker = pytest.importorskip("spellchecker", reason="pip install '.[docs]'")
-    dictionary, vocabulary, used = spellchecker.SpellChecker(), set(listed("accept.txt")), set()
-    unknown = {}
+    dictionary, vocabulary, found = spellchecker.SpellChecker(), set(listed("accept.txt")), {}
     for path in [*TUTORIALS, *PAGES, *OTHERS]:
         for word in words_of(path):
             if len(word) > 2 and word.lower() not in dictionary:
-                entry = word if word in vocabulary else word.lower()  # at the start of a sentence it is the same word
-                used.add(entry)
-                if entry not in vocabulary:
-                    unknown.setdefault(word, name(path))
-    assert not unknown, "misspelled, or to be added to docs/prose/accept.txt"
-    assert vocabulary <= used, "these words of docs/prose/accept.txt are used nowhere"
+                found.setdefault(word, name(path))
+    # At the start of a sentence, or in a command's name, it is the same word.
+    used = {word for word in found if word == word.lower() or word.lower() not in found}
+    unknown = {word: found[word] for word in used - vocabulary}
+    if request.config.getoption("--update-golden"):
+        (DOCS / "prose" / "accept.txt").write_text("\n".join(in_order(used)) + "\n", encoding="utf-8")
+        return
+    remedy = (
+        "repair it, or run `pytest --update-golden tests/test_prose.py`, and read the diff of docs/prose/accept.txt"
+    )
+    assert not unknown, f"no dictionary has it: {remedy}"
+    assert vocabulary <= used, f"words that are used nowhere any more: {remedy}"
+
+
+def in_order(words):
+    return sorted({*words}, key=lambda word: (word.lower(), word))
 
 
 def test_the_lists_of_words_are_sorted_and_each_word_stands_once():
     for file in ("accept.txt", "reject.txt"):
         words = listed(file)
-        assert words == sorted({*words}, key=lambda word: (word.lower(), word)), file
+        assert words == in_order(words), file
 
 
 @pytest.mark.parametrize("path", [*TUTORIALS, *PAGES, *OTHERS], ids=name)
 def test_no_page_uses_a_word_that_we_do_without(path):
     text = plain(markdown(path))
-    found = [word for word in listed("reject.txt") if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE)]
+    found = [
+        word for word in listed("reject.txt") if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE)
+    ]
     assert found == []
 
 
