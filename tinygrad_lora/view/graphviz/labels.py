@@ -1,6 +1,7 @@
 """The labels of boxes and frames, the caption and the legend, as Graphviz writes them: tables in its own HTML."""
 
 from html import escape
+from itertools import zip_longest
 
 from ..diagram.data import Box, Diagram
 from ..diagram.layers import LayerFrame
@@ -17,7 +18,8 @@ def box_label(box: Box, common: str, within: str) -> str:
     head = [(_bold(title), _colored(what, MUTED))]
     if shape:
         head.append((_html(shape), _bold(output)))
-    lines = [(_colored(what, WORDS.get(what, MUTED)), _html(text)) for what, text in box.lines]
+    pairs = [(name, line) for what, lines in box.rows for name, line in zip_longest([what], lines, fillvalue="")]
+    lines = [(_colored(name, WORDS.get(name, MUTED)), _html(line)) for name, line in pairs]
     rows = _row([(a + LINE, LINE + b) for a, b in head], "RIGHT")
     rows += f"<HR/>{_row(lines, 'LEFT')}" if lines else ""
     return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="6" COLOR="{LOOKS[box.role].border}">{rows}</TABLE>>'
