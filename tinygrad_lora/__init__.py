@@ -25,13 +25,15 @@ _PUBLIC = [
     ("nn", "BatchNorm Embedding GroupNorm Layer LayerNorm Linear RMSNorm Sequential activate by_row"),
     ("nn", "Adapter LoRAEmbedding LoRALayer LoRALinear adapt adapter_names adapter_settings adapter_weights"),
     ("nn.adapters.model.switching", "adapters"),
-    ("nn", "add_weighted_adapter delete_adapter disabled merge_all merge_and_unload unmerge_all"),
+    ("nn", "add_weighted_adapter delete_adapter disabled extract_lora merge_all merge_and_unload unmerge_all"),
     ("nn", "SGD Adam AdamW Optimizer"),
     ("nn.schedules", "cosine linear step_decay"),
     ("batching", "batches"),
+    ("serving", "AdapterServer"),
     # The compiler
     ("compiler", "CompiledFunction TrainingStep compile compile_training_step"),
     ("checking", "check_gradients check_pass"),
+    ("sweeps", "SweepResult sweep"),
     # Files of other programs
     ("interop.peft", "load_adapter save_adapter"),
     ("interop.safetensors", "load_safetensors save_safetensors"),

@@ -31,6 +31,8 @@ from .library import (
     sum,
 )
 from .recomputation import checkpoint
+from .serving import AdapterServer
+from .sweeps import SweepResult, sweep
 from .models.load import load_minilm, load_smollm2
 from .models.sampling import sample
 from .models.text.training import train_byte_pairs
@@ -65,6 +67,7 @@ from .nn import (
     disabled,
     dropout,
     exact_gelu,
+    extract_lora,
     max_pool,
     merge_all,
     merge_and_unload,
@@ -116,18 +119,16 @@ __all__ = [
     "ComputationNode", "Graph", "Op", "check_gradients", "checkpoint", "constant", "grad", "gradients", "hessian",
     "hvp", "jacobian", "jvp", "parameter", "placeholder", "trace", "value_and_grad", "vjp", "zero_gradients",
     "add", "avg_pool", "broadcast", "cast", "concatenate", "conv1d", "conv2d", "cross_entropy", "divide", "dropout",
-    "exact_gelu",
-    "exp", "gelu", "greater",
-    "identity", "layer_norm", "log", "log_softmax", "matmul", "max", "max_pool", "maximum", "mean", "mse", "multiply",
-    "power",
+    "exact_gelu", "exp", "gelu", "greater", "identity", "layer_norm", "log", "log_softmax", "matmul",
+    "max", "max_pool", "maximum", "mean", "mse", "multiply", "power",
     "relu", "reshape", "scale", "sigmoid", "sign", "silu", "softmax", "sqrt", "stop_gradient", "subtract", "sum",
     "take", "tanh", "transpose", "where",
     "Adam", "AdamW", "Adapter", "BatchNorm", "Embedding", "GroupNorm", "Layer", "LayerNorm", "Linear", "LoRAEmbedding",
     "LoRALayer", "LoRALinear",
     "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "batches", "adapt", "adapter_names", "adapter_settings",
-    "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "delete_adapter", "disabled", "linear",
-    "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
-    "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
+    "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "AdapterServer", "delete_adapter",
+    "disabled", "extract_lora", "linear", "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
+    "SweepResult", "sweep", "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
     "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
     "bug", "bugs", "check", "diagnose", "hint", "predict", "progress", "quiz", "solution", "using",
     "load_minilm", "load_smollm2", "sample", "train_byte_pairs",

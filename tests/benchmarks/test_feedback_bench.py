@@ -4,7 +4,6 @@ import ast
 
 import pytest
 from feedback.answers import Answer, edited, read, written
-from feedback.changes import changes, difference
 from feedback.command import answers, drawn
 from feedback.judging import ACCEPTED, BARE, EXAMPLE, MISLEADING, NAMED, PLAIN, judged, word_for
 from feedback.mutants import candidates, equivalents, mutants
@@ -12,6 +11,7 @@ from feedback.report import tables, to_read
 
 from tinygrad_lora.learn import exercise_ids, load_exercise
 from tinygrad_lora.learn.diagnosis import Diagnosis
+from tinygrad_lora.learn.own.changes import changes, difference
 
 
 def test_a_change_is_another_program_and_the_same_one_each_time():

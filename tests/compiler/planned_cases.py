@@ -268,6 +268,13 @@ def _thin(x: Any, a: Any, b: Any) -> Any:
     return y, *tl.gradients(tl.sum(y * y * x), [x, a, b])
 
 
+def _checkpointed(x: Any, w: Any, v: Any) -> Any:
+    """Three blocks, each computed again for its gradient; the second looks at one number of what it computes."""
+    y = tl.checkpoint(lambda z: tl.tanh(z @ w) * z)(x)
+    y = tl.checkpoint(lambda z: tl.exp(z * 0.1) @ v + z[0, 0])(y)
+    return tl.checkpoint(lambda z: tl.softmax(z) * z)(y)
+
+
 class Exchanging(tl.SGD):
     """The parameters take the values of the slot, and the slot theirs."""
 
@@ -324,6 +331,7 @@ def cases() -> list[Case]:
 
     for rows in (12, 13):
         add(f"normalized {rows}", _gradients(_normalized, 3), (rows, 5), (5,), (5,))
+        add(f"checkpointed {rows}", _gradients(_checkpointed, 3), (rows, 4), (4, 4), (4, 4))
         add(f"turned {rows}", _turned, (rows, 3))
         add(f"turned plainly {rows}", _turned, (rows, 3), passes=())
         add(f"chosen {rows}", _chosen, (rows, 4), (rows, 4))

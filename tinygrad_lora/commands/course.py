@@ -1,6 +1,7 @@
-"""The command `tinygrad-lora course`: notebooks from the tutorials' sources, for students and for graders."""
+"""The command `tinygrad-lora course`: exercises of one's own, and notebooks for students and for graders."""
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,9 +9,14 @@ from typing import Any
 
 from ..errors import TutorialError
 from ..files import read_bytes, write_atomically
+from ..learn.own.begin import new_exercise
+from ..learn.own.course import COURSE, FIRST, LAST, MARK, copy_course, is_own
+from ..learn.own.gates import refuse_faulty
+from ..learn.registry import load_exercise
 from ..learn.release import nbgrader, notebook, otter
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
+from . import handouts, verify
 
 Maker = Callable[[Sequence[TutorialCell]], str]
 # What a format makes of a tutorial, and where it goes.
@@ -33,10 +39,11 @@ def add_command(commands: Any) -> None:
     """Add `course` to the commands of a parser."""
     parser = commands.add_parser(
         "course",
-        help="make the notebooks of a course, for students and for graders",
-        description="Make the notebooks of a course, for students, for instructors and for other graders.",
+        help="make the notebooks of a course, and write exercises of your own",
+        description="Make the notebooks of a course, for students, for instructors and for other graders; write "
+        "exercises of your own.",
     )
-    parts = parser.add_subparsers(dest="part", required=True, metavar="release")
+    parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
     release = parts.add_parser(
         "release",
         help="write the notebooks into a folder",
@@ -51,6 +58,27 @@ def add_command(commands: Any) -> None:
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
     release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
     release.set_defaults(run=run)
+    begin = parts.add_parser(
+        "new-exercise",
+        help="begin an exercise of your own",
+        description="Write an exercise that works, to be changed into yours, and its place in a tutorial. The folder "
+        f"becomes a course: {MARK} marks it, and commands and notebooks in it find its exercises.",
+    )
+    begin.add_argument("name", metavar="NAME", help="what it is called, such as square")
+    begin.add_argument("--tutorial", type=int, metavar="NN", help=f"its number, {FIRST} to {LAST} (the last one)")
+    begin.set_defaults(run=run_new_exercise)
+    verify.add_part(parts)
+    handouts.add_part(parts)
+
+
+def run_new_exercise(args: argparse.Namespace) -> int:
+    """Write the files. Raises ExerciseError."""
+    exercise, *others = new_exercise(args.name, args.tutorial)
+    id = f"{exercise.parent.name[1:]}-{exercise.stem.replace('_', '-')}"
+    print("\n".join(os.path.relpath(path) for path in [exercise, *others]))
+    print(f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours.")
+    print(f"Then tinygrad-lora course verify {id} says what its checks do not see.")
+    return 0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(f"not up to date: {args.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
     _check_place(args.out, args.format, paths)
+    numbers = prove_own(paths)
     runs = args.format == EXECUTED and not args.no_execute
     if runs:
         libraries()
@@ -74,9 +103,20 @@ def run(args: argparse.Namespace) -> int:
         write_atomically(path, executed(text, name) if runs else text)
         seconds = f"   {number} of {len(texts)}, {time.perf_counter() - start:.0f} s" if runs else ""
         print(f"{path}{seconds}", flush=True)
+    if numbers:
+        copy_course(args.out, numbers)
     if advice := NEXT.get(args.format):
         print(advice)
     return 0
+
+
+def prove_own(paths: Sequence[Path]) -> set[str]:
+    """The numbers of one's own exercises in these sources. Raises ExerciseError for one that does not pass itself."""
+    asked = {cell.exercise for path in paths for cell in read_cells(path) if cell.exercise}
+    own = sorted(id for id in asked if is_own(id[:2]))
+    for id in own:
+        refuse_faulty(load_exercise(id))
+    return {id[:2] for id in own}
 
 
 def _check_place(out: Path, format: str, paths: Sequence[Path]) -> None:
@@ -98,6 +138,7 @@ def sources(folder: Path | None, numbers: str = "") -> list[Path]:
     from ..learn.exercises import TUTORIALS
 
     paths = [path for place in ([folder] if folder else TUTORIALS) for path in sorted(place.glob("[0-9][0-9]_*.py"))]
+    paths += sorted(COURSE.glob("[5-9][0-9]_*.py")) if COURSE and not folder else []
     wanted = [number.strip().zfill(2) for number in numbers.split(",") if number.strip()]
     known = {path.name[:2]: path for path in paths}
     if missing := [number for number in wanted if number not in known]:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..errors import ExerciseError
 from ..learn.checking.report import CheckResult
 from ..learn.diagnosis import Diagnosis
 from ..learn.exercise import Exercise
+from ..learn.own.course import identity
 from ..learn.registry import exercise_ids, load_exercise
 from .judge import data_of
 from .kept import read_kept, write_kept
@@ -42,7 +43,7 @@ class GradingSettings:
     """How to grade. `seed` and `budget` draw the random cases; `cpu` and `memory` limit each student's process.
 
     Without `trusted`, nothing is graded where there is no sandbox. With `predictions`, a question that is answered is a
-    point.
+    point. `course` is the folder of one's own exercises, and a hash of them.
     """
 
     seed: int = 1
@@ -52,6 +53,7 @@ class GradingSettings:
     wall: float = 300.0
     trusted: bool = False
     predictions: bool = False
+    course: tuple[str, ...] = field(default_factory=identity)
 
     @property
     def held(self) -> str:
@@ -97,9 +99,15 @@ class GradingWorker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
+        self._course: list[str] = []
 
     def judge(self, job: Job) -> Result:
         """The result of a job. If the worker ends, the result says so."""
+        if (course := [*job.get("course", ())]) != self._course:
+            self.close()
+            self._course = course
+        if course and not Path(course[0]).is_dir():
+            return {"failed": f"{course[0]}, the folder of your exercises, is not on the machine that grades"}
         for _ in range(2):
             if self._stopped:
                 break
@@ -120,7 +128,8 @@ class GradingWorker:
     def _started(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
             command("worker"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            encoding="utf-8", env=environment(), cwd=tempfile.gettempdir(),
+            encoding="utf-8", env=environment(),
+            cwd=self._course[0] if self._course else tempfile.gettempdir(),  # there it finds one's own exercises
             start_new_session=True,  # Ctrl-C is for the command; it then stops its workers
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import TutorialError
 from ..files import read_bytes, read_json, reading, write_atomically
 from .exercises import TUTORIALS
+from .own.course import COURSE
 from .registry import exercise_ids
 
 LARGEST = 16 * 2**20  # bytes
@@ -75,10 +76,11 @@ class Tutorial:
 
 
 def tutorials() -> list[Tutorial]:
-    """All tutorials, in their order."""
+    """All tutorials, in their order: the package's, then those of a course of one's own."""
+    own = sorted(COURSE.glob("[5-9][0-9]_*.ipynb")) if COURSE else []
     for folder in TUTORIALS:
         if paths := sorted(folder.glob("[0-9][0-9]_*.ipynb")):
-            return [Tutorial(path) for path in paths]
+            return [Tutorial(path) for path in paths + own]
     raise TutorialError("this installation has no tutorials; `pip install --force-reinstall tinygrad-lora` brings them")
 
 

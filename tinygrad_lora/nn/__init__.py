@@ -18,6 +18,7 @@ from .adapters.lora_embedding import LoRAEmbedding, LoRAEmbeddingLayer
 from .adapters.lora_linear import LoRALinear
 from .norms import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .optim import SGD, Adam, AdamW, Optimizer
+from .adapters.model.extract import ExtractedLayer, Extraction, extract_lora
 from .adapters.model.quantize import quantize
 from .adapters.model.restart import restart
 from .adapters.model.settings import AdapterSettings, adapter_settings
@@ -33,7 +34,8 @@ __all__ = [
     "Layer", "Linear", "Embedding", "BatchNorm", "GroupNorm", "LayerNorm", "RMSNorm", "Sequential", "exact_gelu",
     "silu", "LoRALayer", "LoRALinear", "LoRAEmbeddingLayer", "LoRAEmbedding", "TrainedCopy", "Adapter", "adapt",
     "adapted_layers", "adapter_names", "adapter_settings", "AdapterSettings", "adapter_weights", "activate",
-    "add_weighted_adapter", "delete_adapter", "by_row", "disabled", "merge_all", "unmerge_all", "merge_and_unload",
+    "add_weighted_adapter", "extract_lora", "Extraction", "ExtractedLayer", "delete_adapter", "by_row", "disabled",
+    "merge_all", "unmerge_all", "merge_and_unload",
     "avg_pool", "conv1d", "conv2d", "dropout", "max_pool", "quantize", "restart", "Optimizer", "SGD", "Adam", "AdamW",
     "LayerCall", "layer_calls", "LoadedWeights", "WeightsValidation",
 ]  # fmt: skip

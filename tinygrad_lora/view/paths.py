@@ -143,12 +143,25 @@ class Explanation(Typeset):
 def explain(node: ComputationNode, output: ComputationNode | None = None, *, most: int = MOST_PATHS) -> Explanation:
     r"""$\frac{\partial L}{\partial x} = \sum_{\text{paths}} \prod_{\text{edges}}$: a gradient as a sum over paths.
 
-    `output` is the node on which `backward()` was called; by default the one that gave `node` its gradient, which a
-    variable of the caller must hold. Between numbers, each path shows the product of the local derivatives along it;
-    between arrays, its part of the gradient. At most `most` paths are shown; all are counted.
+    Between numbers, each path shows the product of the local derivatives along it; between arrays, its part of the
+    gradient.
 
-    Raises GradientError if it is not clear which output is meant, and TraceError for symbolic nodes: those have
-    `formula(tl.gradients(output, node))`.
+    node: the node whose gradient is explained
+    output: the node on which `backward()` was called; None takes the one that gave `node` its gradient, which a
+        variable of the caller must hold
+    most: how many paths are shown; all are counted
+    Returns an explanation; `print` shows it, and a notebook.
+    Raises GradientError if it is not clear which output is meant, TraceError for symbolic nodes: those have
+    `formula(tl.gradients(output, node))`; TypeError for what is no node, ValueError for a `most` below 1.
+
+    >>> x = tl.parameter(2.0, name="x")
+    >>> loss = x * x + 3.0 * x
+    >>> loss.backward()
+    >>> print(tl.explain(x))
+    d(add %3)/dx = 7, the sum over 3 paths from x to add %3
+      x -> multiply %1 -> add %3  2 * 1 = 2
+      x -> multiply %1 -> add %3  2 * 1 = 2
+      x -> scale %2 -> add %3     3 * 1 = 3
     """
     for x in (node,) if output is None else (node, output):
         if not isinstance(x, ComputationNode):

@@ -25,11 +25,23 @@ def svg(obj: Drawable | Picture, example: ArrayLike | None = None, **options: An
 
 
 def render(obj: Drawable | Picture, path: FilePath, example: ArrayLike | None = None, **options: Any) -> Path:
-    """Write a picture of `obj` to `path`, in the format of its ending: .svg, .png, .pdf, .dot, .txt or .html.
+    """Write a picture of `obj` to a file.
 
-    `obj` and the options are as in `draw`. An .html page can be searched and zoomed, and its closed boxes open. A
-    missing folder is created. The file appears when it is complete.
+    A missing folder is created. The file appears when it is complete. An .html page can be searched and zoomed, and its
+    closed boxes open.
+
+    obj: what `draw` takes
+    path: that of the file; its ending is the format: .svg, .png, .pdf, .dot, .txt or .html
+    example: an input for a layer, an array or a shape
+    **options: those of `draw`
+    Returns the path.
     Raises ValueError for another ending, RenderError where no Graphviz can draw a PNG or PDF.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = tl.render(tl.exp(tl.placeholder(2, name="x")), pathlib.Path(folder, "graph.txt"))
+    ...     print(path.read_text(encoding="utf-8").splitlines()[-1])
+    %1    exp(x)       (2,)   float64  operation, output
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:

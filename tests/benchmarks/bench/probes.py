@@ -17,6 +17,8 @@ from .compiling import compiling
 from .finetune_steps import finetune
 from .microgpt.trainers import all_lengths, same_names
 from .peers import prepare
+from .serving_batches import serving
+from .sweep import stacked
 from .workloads import make_case
 
 WARM_STEPS = 3
@@ -114,4 +116,6 @@ def importing(peer: str, workload: str, size: str, seed: int) -> dict[str, float
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "checking": checking,
     "importing": importing, "finetune": finetune, "all_lengths": all_lengths, "same_names": same_names,
+    "serving": serving,
+    "stacked": stacked,
 }  # fmt: skip

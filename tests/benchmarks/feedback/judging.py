@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from tinygrad_lora.learn.checking.run import run_checks
 from tinygrad_lora.learn.diagnosis import Diagnosis
+from tinygrad_lora.learn.own.survivors import GENERIC
 from tinygrad_lora.learn.registry import load_exercise
 
 from .answers import Answer
@@ -15,12 +16,6 @@ from .answers import Answer
 LIMIT = 1.0  # seconds for each check of a wrong answer: some never end
 PATIENCE = 60.0  # for a right one
 TOO_SLOW, PATIENT_LIMIT = "too-slow", 5.0  # on a busy machine
-# These codes say that something is wrong, and not what: the numbers must say it.
-GENERIC = {
-    "differs", "wrong", "wrong-value", "wrong-gradient", "wrong-count", "other-result", "wrong-prediction",
-    "wrong-slope", "wrong-edges", "wrong-shape", "wrong-type", "not-closest", "wrong-loss", "below-threshold", "lost",
-    "wrong-numbers", "wrong-name", "wrong-paths", "missed", "count",
-}  # fmt: skip
 SAYS_BOTH = {"wrong-type", "wrong-shape", "wrong-name", "count", "missed"}  # "it is a list; an array is needed"
 NUMBER = re.compile(r"-?\d[\d.,e+-]*|\([\d, ]*\)|NaN|infin|None|\ba \w+|of type \w+")
 COMPARING = re.compile(r"\b(should|must|not|yours|your|you|needed|is right|would do|and f gives|can be reached)\b")

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from tinygrad_lora.learn.exercise import Exercise
+from tinygrad_lora.learn.own.changes import changes
 
 from .answers import FOLDER, Answer
-from .changes import changes
 
 EACH, EACH_SLOW = 34, 6  # of an exercise, and of one that trains for real
 EQUIVALENT = re.compile(r"- (`.*` -> `.*`): (\S.*)")

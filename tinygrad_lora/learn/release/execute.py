@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import TutorialError
 from ...files import parse_json
+from ..own.course import copy_course
 
 SECONDS = 600  # for one cell
 
@@ -19,13 +20,15 @@ SECONDS = 600  # for one cell
 def executed(text: str, name: str) -> str:
     """The text of the notebook, with outputs.
 
-    It runs in an empty folder, and what its checks find goes into no one's progress. Raises TutorialError for a cell
-    that fails, and where the libraries that run notebooks are missing.
+    It runs in an empty folder, with a copy of the course of one's own if there is one, and what its checks find goes
+    into no one's progress. Raises TutorialError for a cell that fails, and where the libraries that run notebooks are
+    missing.
     """
     nbclient, nbformat = libraries()
     book = nbformat.reads(text, as_version=4)
     problems = nbclient.exceptions
     with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        copy_course(Path(folder))
         environment = os.environ | {"TINYGRAD_LORA_PROGRESS": str(Path(folder, "progress.jsonl"))}
         environment.pop("MPLBACKEND", None)  # the kernel's own puts plots into the notebook
         client = nbclient.NotebookClient(

@@ -60,10 +60,16 @@ def explore(
 ) -> Exploration:
     """Look at every pass of the compiler: your source, the graph before and after, the code, the rule behind it.
 
-    `compiled` is a compiled function or training step that ran, or was prepared. With a `path` the page is written
-    there. `measure=True` also times the code after each pass. `seed` is that of the random inputs on which each graph
-    is compared with the one before.
+    compiled: a compiled function or training step that ran, or was prepared
+    path: where a page is written; None writes none
+    measure: True also times the code after each pass
+    seed: that of the random inputs on which each graph is compared with the one before
+    Returns an exploration; a notebook shows it, `.save(path)` writes a page, `print` shows a table.
     Raises TypeError for anything else, CompileError if it has not been called or prepared yet.
+
+    >>> step = tl.compile(lambda x: tl.exp(x) * 2.0).prepare(np.zeros(3))
+    >>> tl.explore(step)
+    <exploration of compiled, 2 steps>
     """
     if not isinstance(compiled, CompiledFunction):
         raise TypeError(

@@ -40,14 +40,23 @@ class Formula(Typeset):
 def formula(obj: Equations, names: Names | None = None, example: ArrayLike | None = None) -> Formula:
     r"""What `obj` computes, in named variables: $\frac{\partial L}{\partial B} = s\,A^\top x^\top G$.
 
-    `obj` is a node, a mapping of names to nodes, a Graph, or a layer (for an input like `example`, an array or a
-    shape). Nodes with a name are variables, and an operation with a name gets a line of its own. Other parameters,
-    inputs and arrays get a letter. `names` gives nodes other names, and numbers: `{layer.lora_A: "A", layer.scaling:
-    "s"}`. Products side by side are those of matrices, and vectors are rows.
+    Products side by side are those of matrices, and vectors are rows. The formula is simplified by the compiler's
+    passes, so it may differ from what was written. If all intermediate numbers are finite it gives the same results, up
+    to rounding.
 
-    The formula is simplified by the compiler's passes, so it may differ from what was written. If all intermediate
-    numbers are finite it gives the same results, up to rounding.
+    obj: a node, a mapping of names to nodes, a Graph, or a layer. Nodes with a name are variables, and an operation
+        with a name gets a line of its own. Other parameters, inputs and arrays get a letter
+    names: gives nodes other names, and numbers: `{layer.lora_A: "A", layer.scaling: "s"}`
+    example: an input for a layer, an array or a shape
+    Returns a formula: `.latex` is the equation, `print` shows it as text.
     Raises TypeError for anything else, RenderError above 1,000 operations.
+
+    >>> x, w = tl.placeholder((4, 3), name="x"), tl.parameter(np.ones((3, 2)), name="w")
+    >>> f = tl.formula(tl.sum(tl.tanh(x @ w)))
+    >>> print(f)
+    sum(tanh(x w))
+    >>> f.latex
+    '\\sum_{ij} \\tanh(x w)_{ij}'
     """
     heads, own_names = _heads(obj, example)
     names = own_names | dict(names or {})

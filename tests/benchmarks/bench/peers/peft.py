@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,3 +60,47 @@ def _copy(network: Any, theirs: dict[str, Any], torch: Any) -> None:
             target = theirs[f"base_model.model.{key}"]
             linear = p.ndim == 2 and "embed_tokens" not in name
             target.copy_(torch.from_numpy(np.array(p.value.T if linear else p.value)))
+
+
+def mixed_batch(model: Any, names: Sequence[str], x: Any, chosen: Sequence[str]) -> Callable[[], Any]:
+    """A batch through PEFT's copy of our adapted layers, each sample through the adapter that is chosen for it.
+
+    Where all choose one, that is the active adapter; else PEFT gets `adapter_names`.
+    """
+    import peft
+
+    torch = library()
+    layers = [part for part in model if hasattr(part, "adapters")]
+    sizes = [layer.weight.shape for layer in layers]
+    parts = [part for n, m in sizes for part in (torch.nn.Linear(n, m), torch.nn.GELU("tanh"))]
+    theirs: Any = torch.nn.Sequential(*parts)
+    targets = [str(2 * i) for i in range(len(layers))]
+    for name in names:
+        config = peft.LoraConfig(
+            r=layers[0].adapters[name].rank, lora_alpha=layers[0].adapters[name].rank, target_modules=targets
+        )
+        if name == names[0]:
+            theirs = peft.get_peft_model(theirs, config, adapter_name=name)
+        else:
+            theirs.add_adapter(name, config)
+    parameters = dict(theirs.named_parameters())
+    for target, layer in zip(targets, layers, strict=True):
+        path = f"base_model.model.{target}"
+        pairs = {f"{path}.base_layer.weight": layer.weight.value.T, f"{path}.base_layer.bias": layer.bias.value}
+        for name in names:
+            own = layer.adapters[name]
+            pairs[f"{path}.lora_A.{name}.weight"] = own.lora_A.value.T
+            pairs[f"{path}.lora_B.{name}.weight"] = own.lora_B.value.T
+        for key, array in pairs.items():
+            parameters[key].data.copy_(torch.tensor(array))
+    single, batch = len(set(chosen)) == 1, torch.from_numpy(x)
+    theirs.eval()
+    if single:
+        theirs.set_adapter(chosen[0])
+
+    def run() -> Any:
+        with torch.inference_mode():
+            y = theirs(batch) if single else theirs(batch, adapter_names=list(chosen))
+        return y.numpy()
+
+    return run

@@ -1,0 +1,64 @@
+"""The command `tinygrad-lora course verify`: what the checks of an exercise do not see."""
+
+import argparse
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from ..grading.grading import chosen
+from ..learn.exercise import Exercise
+from ..learn.own.changes import changes
+from ..learn.own.gates import refuse_faulty, shortcomings
+from ..learn.own.survivors import Cases, ChangedSolution, changed_solutions
+from ..learn.registry import load_exercise
+from ..terminal import counting
+from ..view.words.grammar import counted
+
+MOST = 3  # changes with the same message that are shown
+
+
+def add_part(parts: Any) -> None:
+    """Add `verify` to the parts of `course`."""
+    parser = parts.add_parser(
+        "verify",
+        help="say what the checks of an exercise do not see",
+        description="Prove that the solution passes. Then change it in every small way, and list the changes that pass "
+        "as well, each with a call that tells it from the solution, and those that get no name. The exit code is 1 if "
+        "such a call was found, or the exercise lacks something.",
+    )
+    parser.add_argument("exercises", metavar="04|04-topo,...", help="tutorials (50,51) or exercises (50-square,...)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify one exercise after another. Raises ExerciseError for one whose solution does not pass."""
+    return max([verified(load_exercise(id)) for id in chosen(args.exercises)])
+
+
+def verified(exercise: Exercise) -> int:
+    """Print what the checks do not see. Returns 1 if there is a call that it should make, or something lacks."""
+    refuse_faulty(exercise)
+    tried: list[ChangedSolution] = []
+    with counting(sum(1 for _ in changes(exercise.solution)), exercise.id) as show:
+        for one in changed_solutions(exercise):
+            tried.append(one)
+            show(len(tried), "")
+    survivors, unnamed = [one for one in tried if one.survives], [one for one in tried if one.unnamed]
+    cases = Cases(exercise) if survivors else None
+    calls = [(one, *cases.telling(one)) for one in survivors if cases]
+    lines = [f"lacks: {sentence}" for sentence in shortcomings(exercise)]
+    lines += [f"passes: {one.title}\n    if it may be called so, check that {call}" for one, call, _ in calls if call]
+    named = len(tried) - len(survivors) - len(unnamed)
+    print(f"{exercise.id}  {exercise.plain_title}")
+    numbers = f"{named} get a name, {len(unnamed)} none, {len(survivors)} pass"
+    print(f"  {counted(len(tried), 'change')} of its solution: {numbers}")
+    print("".join(f"  {line}\n" for line in lines), end="")
+    for message, own in groupby(sorted(unnamed, key=attrgetter("message")), attrgetter("message")):
+        titles = [one.title for one in own]
+        more = f" and {len(titles) - MOST} more" * (len(titles) > MOST)
+        print(f"  no name: {', '.join(titles[:MOST])}{more}\n    {message}")
+    for one, call, number in calls:
+        if not call:
+            same = f"no difference in {counted(number, 'call')}; perhaps it means the same"
+            print(f"  passes: {one.title}\n    {same if number else 'no call to compare: it is no function of data'}")
+    return int(bool(lines))

@@ -1,0 +1,75 @@
+"""A course of one's own: a folder with a file `course.toml`, which a teacher makes and hands out.
+
+    course.toml            marks the folder
+    50_squares.py          the source of a tutorial; `50_squares.ipynb` is what students get
+    exercises/t50/square.py    the exercise "50-square"
+
+It is the nearest one from the folder in which Python started upwards, as Git finds a repository. So a notebook, a
+terminal and a grader find it alike, without a setting. To Python its exercises are modules of this package, beside the
+package's own. Folders that everybody may write to, such as /tmp, are passed over: their files may be anybody's.
+"""
+
+import hashlib
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ...errors import ExerciseError
+from ...files import read_bytes, write_atomically
+
+MARK, EXERCISES = "course.toml", "exercises"
+FIRST, LAST = 50, 99  # the numbers of one's own tutorials; those below are the package's
+LARGEST = 64 * 2**20  # bytes of a file among the exercises
+
+
+def course_from(start: Path) -> Path | None:
+    """The nearest folder with the mark, from this one upwards; None if there is none."""
+    for folder in (start, *start.parents):
+        if (folder / MARK).is_file() and not folder.stat().st_mode & stat.S_ISVTX:
+            return folder
+    return None
+
+
+def _started_in() -> Path | None:
+    try:
+        return course_from(Path.cwd())
+    except OSError:  # the folder is gone
+        return None
+
+
+COURSE = _started_in()
+
+
+def is_own(number: str) -> bool:
+    """Whether the number of a tutorial, such as "50", is one for courses of one's own."""
+    return FIRST <= int(number) <= LAST
+
+
+def files(folder: Path, numbers: Iterable[str] | None = None) -> Iterator[Path]:
+    """The files below `exercises`: those of these tutorials, and what lies beside their folders; or all."""
+    root = folder / EXERCISES
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        inner = path.relative_to(root).parts
+        if len(inner) == 1 or numbers is None or inner[0].removeprefix("t") in numbers:
+            yield path
+
+
+def copy_course(to: Path, numbers: Iterable[str] | None = None) -> None:
+    """Put the mark and the exercises of these tutorials into a folder, whose notebooks then find them."""
+    if COURSE is None or to.resolve() == COURSE.resolve():
+        return
+    for path in (COURSE / MARK, *files(COURSE, numbers)):
+        target = to / path.relative_to(COURSE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, read_bytes(path, LARGEST, ExerciseError))
+
+
+def identity() -> tuple[str, ...]:
+    """The folder and a hash of its exercises: what is graded anew when one of them changes. Empty if there is none."""
+    if COURSE is None:
+        return ()
+    sha = hashlib.sha256()
+    for path in files(COURSE):
+        data = read_bytes(path, LARGEST, ExerciseError)
+        sha.update(f"{path.relative_to(COURSE).as_posix()}\0{len(data)}\0".encode() + data)
+    return str(COURSE), sha.hexdigest()
