@@ -1,7 +1,6 @@
 """The labels of boxes and frames, the caption and the legend, as Graphviz writes them: tables in its own HTML."""
 
 from html import escape
-from itertools import zip_longest
 
 from ..diagram.data import Box, Diagram
 from ..diagram.layers import LayerFrame
@@ -18,7 +17,7 @@ def box_label(box: Box, common: str, within: str) -> str:
     head = [(_bold(title), _colored(what, MUTED))]
     if shape:
         head.append((_html(shape), _bold(output)))
-    pairs = [(name, line) for what, lines in box.rows for name, line in zip_longest([what], lines, fillvalue="")]
+    pairs = [("" if i else name, line) for name, lines in box.rows for i, line in enumerate(lines)]
     lines = [(_colored(name, WORDS.get(name, MUTED)), _html(line)) for name, line in pairs]
     rows = _row([(a + LINE, LINE + b) for a, b in head], "RIGHT")
     rows += f"<HR/>{_row(lines, 'LEFT')}" if lines else ""
@@ -28,8 +27,7 @@ def box_label(box: Box, common: str, within: str) -> str:
 def frame_label(cluster: LayerFrame) -> str:
     """The label of a frame: the title in bold, then its lines, aligned to the left."""
     lines = [_bold(cluster.title), *map(_html, cluster.lines)]
-    text = "".join(line + '<BR ALIGN="LEFT"/>' for line in lines)
-    return f"<{text}>"
+    return "<" + "".join(line + '<BR ALIGN="LEFT"/>' for line in lines) + ">"
 
 
 def caption(diagram: Diagram, legend: bool) -> str:
