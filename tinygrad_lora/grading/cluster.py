@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import ExerciseError
-from .grading import GradingSettings, GradingWorker, Job, Result
-from .grading import job_of as local_job
+from .grading import GradingSettings, GradingWorker, Job, Result, job_of as local_job
 from .submissions import Submission, files_of
 
 
