@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import ExerciseError
 from ..files import read_bytes, write_atomically
 from ..grading.exports import write_all
+from ..grading.gradebook import filled
 from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
 from ..grading.page import unreadable
 from ..grading.sandbox.bubblewrap import exposing
@@ -45,6 +46,8 @@ def add_command(commands: Any) -> None:
     add("--cpu", type=int, default=60, metavar="SECONDS", help="CPU seconds for each student's process (%(default)s)")
     add("--memory", type=int, default=2048, metavar="MB", help="memory for each student's process (%(default)s)")
     add("--trusted", action="store_true", help="grade without a sandbox, held by limits and Python's audit hook alone")
+    add("--gradebook", type=Path, metavar="FILE.csv", help="a grade book of Canvas or Moodle, to be filled in")
+    add("--column", metavar="NAME", help="what the assignment is called there (the exercises)")
     add("--predictions", action="store_true", help="a point for each question answered, whether right or wrong")
     add_open(parser)
     add("--fresh", action="store_true", help="grade everything again")
@@ -60,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     ids, handed_in = chosen(args.exercises), submissions(args.submissions, args.out)
     if args.predictions:
         require_on("predictions")
+    if args.gradebook:
+        filled(args.gradebook, {one.name: {"points": 0, "out_of": 0} for one in handed_in}, "")  # is it one?
     seed = seed_of(args.out) if args.seed is None else args.seed
     held = {"trusted": args.trusted, "predictions": args.predictions}
     settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, **held)
@@ -82,6 +87,9 @@ def run(args: argparse.Namespace) -> int:
                 earlier += before
                 show(len(results), submission.name)
     paths = write_all(args.out, results, args.exercises, settings)
+    book = filled(args.gradebook, results, args.column or args.exercises) if args.gradebook else None
+    if book:
+        paths.append(write_atomically(args.out / book.name, book.text))
     opened(args.out / "report.html", args.open)
     if args.json:
         print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
@@ -92,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
     rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
     if unread := unreadable(results):
         rows.append(("not read", f"{len(unread)}: {', '.join(unread)}"[:200]))
+    if book and book.unknown:
+        rows.append(("not in the book", f"{len(book.unknown)}: {', '.join(book.unknown)}"[:200]))
     rows += [("graded before", str(earlier))] if earlier else []
     rows += [("seed", str(seed))]
     show_table(rows, "Graded")

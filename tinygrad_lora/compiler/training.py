@@ -60,7 +60,7 @@ class TrainingStep(CompiledFunction):
                 if not set(optimizer.parameters) & set(topological_order([value])):
                     raise GradientError(f"{OTHER_MODEL}: is it another model's?")
                 value = value if micro_batches == 1 else value * (1 / micro_batches)
-                slopes = gradients(value, [*optimizer.parameters, *([x_part] if input_gradient else [])])
+                slopes = gradients(self.total(value), [*optimizer.parameters, *([x_part] if input_gradient else [])])
                 slopes_of_x += slopes[trained:]
                 part = [value, *slopes[:trained]]
                 totals = [a + b for a, b in zip(totals, part, strict=True)] if totals else part
@@ -100,7 +100,18 @@ class TrainingStep(CompiledFunction):
             value, *rest = super().__call__(x, target)
             self.storage.write(rest[self.input_gradient :])
             self.optimizer.after_step()
-        return (float(value), rest[0]) if self.input_gradient else float(value)
+        loss = self.reported(value)
+        return (loss, rest[0]) if self.input_gradient else loss
+
+    # What a step of several runs at once does differently, in which the loss is one number for each.
+
+    def total(self, loss: ComputationNode) -> ComputationNode:
+        """The number whose gradient is taken."""
+        return loss
+
+    def reported(self, loss: Any) -> Any:
+        """What the caller gets of the loss."""
+        return float(loss)
 
     def _as_input(self, x: Any) -> Any:
         """x as an array in the dtype of the model, as `forward` takes it: float32 stays float32."""

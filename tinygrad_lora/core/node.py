@@ -231,6 +231,7 @@ class ComputationNode(ArrayLike):
     requires_gradient: whether some trainable parameter is below it
     value: the array, or None while the node is symbolic
     name: a name for listings and pictures, or None
+    like: the node whose place this one takes when a graph is rewritten; it stands for the same line of the user's code
 
     >>> x = tl.parameter([[1.0, 2.0], [3.0, 5.0]], name="x")
     >>> y = x.reshape(4).sum() + x.mean(axis=0).max()

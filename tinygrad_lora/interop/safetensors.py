@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.node import ComputationNode
 from ..errors import FormatError
-from ..files import opened, parse_json, write_atomically
+from ..files import FilePath, opened, parse_json, write_atomically
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.weights import NameMapping, targets_of
@@ -32,9 +32,7 @@ DTYPES = {
 BFLOAT16 = "BF16"  # the upper half of a float32; NumPy has no such dtype
 
 
-def load_safetensors(
-    path: str | os.PathLike[str], model: Layer | None = None, *, mapping: NameMapping = None
-) -> dict[str, Any]:
+def load_safetensors(path: FilePath, model: Layer | None = None, *, mapping: NameMapping = None) -> dict[str, Any]:
     """The arrays of a safetensors file by name, each a new array that may be written to.
 
     Dtypes are kept, but for BF16, which becomes float32 without loss.
@@ -75,7 +73,7 @@ def load_safetensors(
 
 
 def save_safetensors(
-    path: str | os.PathLike[str], arrays: Mapping[str, Any] | Layer, metadata: Mapping[str, str] | None = None
+    path: FilePath, arrays: Mapping[str, Any] | Layer, metadata: Mapping[str, str] | None = None
 ) -> Path:
     """Write arrays or nodes by name, or all parameters of a model.
 

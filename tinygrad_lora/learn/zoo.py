@@ -88,12 +88,10 @@ class Bugs(tuple[Bug, ...]):
 def bugs() -> Bugs:
     """All mistakes of the zoo: what each does, where it shows and where it hides.
 
-    Returns a dict by name; `print` shows it as a text.
+    Returns a tuple of them, each with its `name`; `print` shows it as a text.
 
-    >>> sorted(tl.bugs())[:3]
-    Traceback (most recent call last):
-        ...
-    TypeError: '<' not supported between instances of 'Bug' and 'Bug'
+    >>> [one.name for one in tl.bugs()][:3]
+    ['naive_recursion', 'no_accumulate', 'no_unbroadcast']
     """
     return Bugs(_BUGS.values())
 

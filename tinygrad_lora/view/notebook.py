@@ -1,7 +1,5 @@
 """In a notebook, graphs, layers and compiled functions draw themselves as the last line of a cell; so do errors."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ..compiler import CompiledFunction

@@ -20,6 +20,7 @@ from ..core.node import Array, ComputationNode
 from ..errors import GradientError, TraceError
 from .contributions import contributions
 from .formula.notation import symbol
+from .words.bundle import Typeset
 from .words.grammar import counted
 from .words.markup import element
 from .words.sentences import number, one_line, shape_text, short_array, spoken
@@ -42,7 +43,7 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Typeset):
     """The gradient of `output` with respect to `node` as a sum over paths: `.text`, `.latex`.
 
     `count` says how many paths there are; `paths` holds the first of them, and `rest` is the sum over the others.
@@ -85,13 +86,7 @@ class Explanation:
         total = [_latex_numbers(self.total)]
         return " = ".join([rf"\frac{{\partial {y}}}{{\partial {x}}}", " + ".join(terms) or "0", *total * bool(terms)])
 
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
-
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex}\n$$"
+    __repr__ = Typeset.__str__
 
     def _repr_html_(self) -> str:
         """The text, for pages that typeset no formulas."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from ..errors import RenderError
-from ..files import write_atomically
+from ..files import FilePath, write_atomically
 from .diagram.data import Drawable
 from .diagram.text import listing
 from .graphviz import engines
@@ -25,9 +24,7 @@ def svg(obj: Drawable | Picture, example: ArrayLike | None = None, **options: An
     return draw(obj, example, **options).svg()
 
 
-def render(
-    obj: Drawable | Picture, path: str | os.PathLike[str], example: ArrayLike | None = None, **options: Any
-) -> Path:
+def render(obj: Drawable | Picture, path: FilePath, example: ArrayLike | None = None, **options: Any) -> Path:
     """Write a picture of `obj` to a file.
 
     A missing folder is created. The file appears when it is complete. An .html page can be searched and zoomed, and its

@@ -1,6 +1,5 @@
 """Any traced graph as an ONNX file, which many other programs run. The only module that imports onnx."""
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from ...core.graph import Graph, unique_names
 from ...core.node import PARAMETER, ComputationNode, Shape
 from ...core.trace import ARRAY, trace
 from ...errors import ExportError
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from .builder import FixedBatchError, GraphBuilder, place_of, twins_of
@@ -51,7 +50,7 @@ class OnnxFile:
 
 
 def save_onnx(
-    f: Callable[..., Any] | Graph, path: str | os.PathLike[str], *examples: Any,
+    f: Callable[..., Any] | Graph, path: FilePath, *examples: Any,
     swappable: bool | Collection[str] = False, dynamic: bool = True,
 ) -> OnnxFile:  # fmt: skip
     """Write what `f` computes for inputs like `examples` as an ONNX file (opset 17), and say what is in it.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import AdaptError, FormatError
-from ...files import reading, write_atomically
+from ...files import FilePath, reading, write_atomically
 from ...nn.adapters.adapted import check_new_name, listed
 from ...nn.adapters.model.plan import AdapterPlan, attach, plan_adapters
 from ...nn.adapters.model.settings import check_bias
@@ -26,7 +26,7 @@ WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
 
 
 def save_adapter(
-    model: Layer, folder: str | os.PathLike[str], name: str = "lora", *,
+    model: Layer, folder: FilePath, name: str = "lora", *,
     base_model: str | None = None, task_type: str | None = None, fan_in_fan_out: bool = False, as_lora: bool = False,
 ) -> Path:  # fmt: skip
     r"""Write one adapter of a model into a folder, which `PeftModel.from_pretrained` and `load_adapter` read.
@@ -74,7 +74,7 @@ def save_adapter(
     return target
 
 
-def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora") -> Model:
+def load_adapter(model: Model, folder: FilePath, name: str = "lora") -> Model:
     """Give a model the adapter in a folder that `save_adapter` or PEFT wrote, and activate it.
 
     The layers keep the dtype of their base. Every option that changes the numbers is honored or refused by name; what

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from ...core.node import Array
 from ...errors import DtypeError, ShapeError
-from ...files import write_atomically
-from ..words.bundle import Forms, Shown
-from ..words.markup import Markup, image, page
+from ...files import FilePath, write_atomically
+from ..words.bundle import Forms, Shown, picture_forms
+from ..words.markup import Markup, page
 from . import marks as m
 from . import words
 from .contour import contour
@@ -73,7 +71,7 @@ class Panels(Shown):
         rows = [self.charts[i : i + self.columns] for i in range(0, len(self.charts), self.columns)]
         return draw(rows, self.title, self.note, self.alternative)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write the picture to a file.
 
         path: that of the file, which ends in .svg or .html
@@ -90,13 +88,7 @@ class Panels(Shown):
         return words.text(self.title, filter(None, self.charts))
 
     def _forms(self) -> Forms:
-        """The chart as text and as SVG, and as an `img`, which even an untrusted notebook shows."""
-        svg = cache(self.svg)  # two forms show it
-        return {
-            "text/plain": lambda: str(self),
-            "image/svg+xml": svg,
-            "text/html": lambda: image(svg(), "svg+xml", self.alternative),
-        }
+        return picture_forms(lambda: str(self), self.svg, self.alternative)
 
 
 class Chart(Panels):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from pathlib import Path
 
 from ...compiler import CompiledFunction
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ..words.bundle import Shown
 from ..words.sentences import number, table
 from .page import fragment, whole_page
@@ -36,7 +35,7 @@ class Exploration(Shown):
         """The explorer as a whole page. It needs no network and no other file, and can be read without scripts."""
         return whole_page(self.story)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write the page. A missing folder is created; the file appears when it is complete."""
         return write_atomically(path, self.page)
 
@@ -57,7 +56,7 @@ class Exploration(Shown):
 
 
 def explore(
-    compiled: CompiledFunction, path: str | os.PathLike[str] | None = None, *, measure: bool = False, seed: int = 0
+    compiled: CompiledFunction, path: FilePath | None = None, *, measure: bool = False, seed: int = 0
 ) -> Exploration:
     """Look at every pass of the compiler: your source, the graph before and after, the code, the rule behind it.
 

@@ -16,6 +16,7 @@ from ...core.node import CONSTANT, INPUT, ComputationNode, Shape, constant, plac
 from ...errors import RenderError
 from ...nn.layer import Layer
 from ..diagram.layers import run_layer
+from ..words.bundle import Typeset
 from ..words.sentences import one_line, shape_text, with_article
 from .notation import Fragment, Latex, Notation
 from .reading import readable
@@ -29,19 +30,11 @@ Names = Mapping[Any, str]  # of nodes, and of numbers such as a scaling
 Equations = ComputationNode | Mapping[str, ComputationNode] | Graph | Layer  # what a formula is of
 
 
-class Formula:
+class Formula(Typeset):
     """A formula that notebooks typeset and terminals print: `.text`, `.latex`."""
 
     def __init__(self, text: str, latex: str) -> None:
         self.text, self.latex = text, latex
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
-
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex}\n$$"
 
 
 def formula(obj: Equations, names: Names | None = None, example: ArrayLike | None = None) -> Formula:

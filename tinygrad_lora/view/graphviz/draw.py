@@ -7,7 +7,6 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import graphviz
@@ -20,8 +19,7 @@ from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import BLUE, FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
 from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import Forms, Shown
-from ..words.markup import image
+from ..words.bundle import Forms, Shown, picture_forms
 from .engines import pure_binary
 from .labels import box_label, caption, frame_label
 
@@ -80,13 +78,7 @@ class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
         return self.diagram.alternative
 
     def _forms(self) -> Forms:
-        """The picture as text and as SVG, and as an `img`, which even an untrusted notebook shows."""
-        svg = cache(self.svg)  # two forms show it
-        return {
-            "text/plain": lambda: self.text,
-            "image/svg+xml": svg,
-            "text/html": lambda: image(svg(), "svg+xml", self.alternative),
-        }
+        return picture_forms(lambda: self.text, self.svg, self.alternative)
 
 
 def draw(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
@@ -114,7 +113,7 @@ class Stepper(Shown):
         """The stepper as an element of a page."""
         return _fragment(self.timeline, self.events, self.sliders)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write the steps as a page that needs no network (.html), or as text (.txt)."""
         path = Path(path)
         if path.suffix.lower() not in (".html", ".txt"):

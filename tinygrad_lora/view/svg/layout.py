@@ -3,8 +3,6 @@
 The layout knows one direction, down. For a picture from left to right it gets the boxes lying on their side.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
