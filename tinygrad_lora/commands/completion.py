@@ -53,7 +53,8 @@ def values() -> dict[str, Iterable[str]]:
     return {
         "NUMBER": numbers, "04,05": numbers, "EXERCISE": [*ids, *PROJECTS], "04|04-topo,...": numbers + ids,
         "04|04-paths": [*numbers, *all_predictions()], "FORMAT": FORMATS,
-        "MODEL": CATALOG, "SHELL": SHELLS, "PART,...": PARTS, FUNCTIONS: ("open", "closed", "softmax", "gelu", "cross_entropy"),
+        "MODEL": CATALOG, "SHELL": SHELLS, "PART,...": PARTS,
+        FUNCTIONS: ("open", "closed", "softmax", "gelu", "cross_entropy"),
     }  # fmt: skip
 
 
