@@ -321,5 +321,5 @@ def test_pytorch_reads_a_model_and_writes_one(tmp_path):
 
 def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
-    with pytest.raises(ImportError, match=r"pip install 'tinygrad-lora\[interop\]'"):
+    with pytest.raises(ImportError, match=r'pip install "tinygrad-lora\[interop\]"'):
         load_safetensors(tmp_path / "x")
