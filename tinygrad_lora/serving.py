@@ -1,7 +1,5 @@
 """Many adapters over one base: each sample of a batch goes through its own, in one compiled program."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
