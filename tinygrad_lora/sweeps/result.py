@@ -16,6 +16,9 @@ from ..compiler import compile
 from ..errors import SweepError
 from ..files import write_atomically
 from ..interop.peft import save_adapter
+from ..view.chart import Panels
+from ..view.chart.style import SERIES
+from ..view.plots import loss_over_rate
 from .data import pieces
 from .stack import adapted_copy
 from .training import DONE, DROPPED, Run, SweepTask
@@ -58,8 +61,7 @@ class SweepResult:
             return None
         model, loss = self.adapter(self.best), self.task.loss
         run = compile(lambda x, y: loss(model(x), y))
-        cast = [(x.astype(model.dtype, copy=False) if x.dtype.kind == "f" else x, y) for x, y in pieces(pair)]
-        return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in cast)
+        return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in pieces(pair))
 
     def adapter(self, i: int | None = None) -> Any:
         """The model with the adapter of one run: a copy that shares the arrays of the base.
@@ -115,12 +117,11 @@ class SweepResult:
 
     def _row(self, i: int, run: Run) -> tuple[str, ...]:
         s = run.settings
-        targets = s.target_modules if isinstance(s.target_modules, str) else " ".join(s.target_modules)
         recent = run.losses[-max(1, len(run.losses) // 10) :]  # one batch says little
         training = f"{sum(recent) / len(recent):.4g}" if recent else ""
         loss = f"{run.validation_loss:.4g}" if isfinite(run.validation_loss) else ""
         end = "best" if i == self.best else "" if run.ended == DONE else f"{run.ended} at step {len(run.losses)}"
-        return str(i), s.variant, targets, str(s.rank), f"{s.alpha:g}", f"{s.lr:g}", str(s.seed), training, loss, end
+        return str(i), s.variant, s.targets, str(s.rank), f"{s.alpha:g}", f"{s.lr:g}", str(s.seed), training, loss, end
 
     @property
     def summary(self) -> str:
@@ -133,6 +134,30 @@ class SweepResult:
         run = self.runs[self.best]
         test = f", test loss {self.test_loss:.4g}" if self.test_loss is not None else ""
         return f"Best: run {self.best} ({run.settings}), validation loss {run.validation_loss:.4g}{test}. {shared}."
+
+    def chart(self) -> Panels:
+        """The validation loss over the rate: a plot for each variant and choice of layers, a line for each rank.
+
+        Returns a picture: a notebook shows it, `save(path)` writes it.
+
+        >>> x = np.random.default_rng(0).normal(size=(40, 3))
+        >>> model = tl.Sequential(tl.Linear(3, 2, seed=0))
+        >>> result = tl.sweep(model, tl.mse, (x, x[:, :2]), rank=[1, 2], lr=[1e-3, 1e-2], steps=4, batch_size=8)
+        >>> result.chart().svg()[:4]
+        '<svg'
+        """
+        plots: dict[str, dict[str, dict[float, list[float]]]] = {}
+        alphas = len({run.settings.alpha / run.settings.rank for run in self.runs}) > 1
+        for run in self.runs:
+            s = run.settings
+            name = f"rank {s.rank}, alpha {s.alpha:g}" if alphas else f"rank {s.rank}"
+            lines = plots.setdefault(f"{s.variant}, {s.targets}", {})
+            lines.setdefault(name, {}).setdefault(s.lr, []).append(run.validation_loss)
+        parts = [(title, [*lines][i : i + SERIES], lines) for title, lines in plots.items()
+                 for i in range(0, len(lines), SERIES)]  # fmt: skip
+        charts = [loss_over_rate({name: lines[name] for name in some}, title=title) for title, some, lines in parts]
+        dropped = any(run.ended == DROPPED for run in self.runs)
+        return Panels(charts, note="Of a run that was dropped, its last loss is shown." if dropped else "")
 
     def __str__(self) -> str:
         table = [HEADINGS, *self.rows()]

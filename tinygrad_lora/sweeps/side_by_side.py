@@ -16,7 +16,7 @@ from ..nn.layer import Layer
 from ..nn.optim import AdamW
 from .data import digest_of, split
 from .result import SweepResult
-from .settings import RunSettings, check_ranks, grid
+from .settings import RunSettings, check_ranks, check_whole, grid
 from .stack import Loss
 from .training import DROPPED, Run, StackTraining, SweepTask
 
@@ -72,10 +72,22 @@ def sweep(
     """
     if not isinstance(model, Layer):
         raise SweepError(f"the model must be a Layer, not {type(model).__name__}")
+    whole = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "side_by_side": side_by_side,
+        "limit": limit,
+        "every": every or 1,
+    }
+    for name, number in whole.items():
+        check_whole(name, number, 1)
+    check_whole("halving", halving, 0)
     choices = {"variant": variant, "target_modules": target_modules, "rank": rank, "alpha": alpha, "lr": lr}
     settings = grid(limit, **choices, seed=seed)
     check_ranks(model, settings, options.get("exclude_modules"))
-    splits = split(data, validation, test)
+    splits = split(data, validation, test, model.dtype)
+    if batch_size > (count := len(splits.train[0])):
+        raise SweepError(f"a batch of {batch_size} is more than the {count} examples to train on")
     task = SweepTask(model, loss, splits, steps, batch_size, optimizer, schedule, own_batches, options)
     moments = _moments(steps, halving, every or max(1, steps // 10))
     runs = [Run(s) for s in settings]

@@ -124,17 +124,17 @@ def extract_lora(
     chosen = [p for p, x in outer_layers(base).items() if isinstance(base_of(x), Linear)]
     if target_modules is not None:
         chosen = list(chosen_layers(base, target_modules))
-    own = {path: changes.pop(f"{path}.weight") for path in chosen if f"{path}.weight" in changes}
+    own = {path: changes.pop(_named(path, "weight")) for path in chosen if _named(path, "weight") in changes}
     if not own:
-        raise AdaptError(
-            f"these models have the same weights in {listed(chosen) or 'all layers'}: no adapter is needed"
-        )
+        elsewhere = f"they differ in {listed(changes)}" if changes else "no adapter is needed"
+        raise AdaptError(f"these models have the same weights in {listed(chosen) or 'all layers'}: {elsewhere}")
     if rank is not None and (small := [f"{p!r} {x.shape}" for p, x in own.items() if min(x.shape) < rank]):
         raise ValueError(f"Rank ({rank}) cannot exceed the smaller size of a layer: {', '.join(small)}")
-    factors = {path: _factors(change, rank, energy) for path, change in own.items()}
+    bases = {path: base_of(layer) for path, layer in outer_layers(base).items() if path in own}
+    factors = {path: _factors(change, rank, energy, bases[path].weight.dtype) for path, change in own.items()}
 
-    tables = any(isinstance(base_of(x), Embedding) for p, x in outer_layers(base).items() if p in own)
-    biases = {p: changes.pop(f"{p}.bias") for p in own if f"{p}.bias" in changes and not tables}
+    tables = any(isinstance(layer, Embedding) for layer in bases.values())
+    biases = {p: changes.pop(_named(p, "bias")) for p in own if _named(p, "bias") in changes and not tables}
     ranks = {path: A.shape[1] for path, (A, _) in factors.items()}
     most = Counter(ranks.values()).most_common(1)[0][0]
     settings = AdapterSettings(
@@ -157,14 +157,17 @@ def norm(array: Any) -> float:
     return float(np.linalg.norm(array))
 
 
-def _factors(change: Any, rank: int | None, energy: float | None) -> tuple[Any, Any]:
-    """A and B with the largest singular values of the change: so many, or those with this share of the squares."""
+def _factors(change: Any, rank: int | None, energy: float | None, dtype: Any) -> tuple[Any, Any]:
+    """A and B with the largest singular values of the change: so many, or those with this share of the squares.
+
+    What is as small as rounding in the dtype of the weight is never counted as a part of the change.
+    """
     A, B = low_rank(change, min(change.shape))
     if rank is None:
         squares = np.sum(B * B, axis=1)
-        rounding = (max(change.shape) * np.finfo(float).eps) ** 2 * squares[0]
+        rounding = (max(change.shape) * float(np.finfo(dtype).eps)) ** 2 * squares[0]
         left_out = np.cumsum(squares[::-1])[::-1]  # at each rank, what the rank does not have
-        rank = int(np.sum(left_out > max((1 - energy) * left_out[0], rounding)))  # type: ignore[operator]
+        rank = max(1, int(np.sum(left_out > max((1 - energy) * left_out[0], rounding))))  # type: ignore[operator]
     return A[:, :rank], B[:rank]
 
 
@@ -180,7 +183,7 @@ def _changes(base: Layer, tuned: Layer) -> dict[str, Any]:
     for name, array in before.items():
         if array.shape != after[name].shape:
             raise ShapeError(f"{name!r} is {array.shape} in the base, and {after[name].shape} in the tuned model")
-    deltas = {f"{path}.weight".lstrip("."): _delta(layer) for path, layer in adapters(tuned).items()}
+    deltas = {_named(path, "weight"): _delta(layer) for path, layer in adapters(tuned).items()}
     changes = {name: (after[name] - array.astype(float)) + deltas.get(name, 0) for name, array in before.items()}
     if wrong := [name for name, change in changes.items() if not np.isfinite(change).all()]:
         raise ValueError(f"there is no adapter for numbers that are not finite: {listed(wrong)}")
@@ -195,13 +198,17 @@ def _delta(layer: MergeableLayer) -> Any:
 def _plain_arrays(model: Layer, with_adapters: bool) -> Iterator[tuple[str, Any]]:
     """The parameters of a model by their names without adapters; of an adapted layer the weight of the original."""
     adapted = {path: x for path, x in outer_layers(model).items() if isinstance(x, AdaptedLayer)}
-    inside = tuple(f"{path}.".lstrip(".") for path in adapted)
+    inside = tuple(_named(path, "") for path in adapted)
     for name, p in model.named_parameters().items():
         if not name.startswith(inside):
             yield name, p.value
     for path, layer in adapted.items():
         for name, array in _of_adapted(path, layer, with_adapters).items():
-            yield f"{path}.{name}".lstrip("."), array
+            yield _named(path, name), array
+
+
+def _named(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _of_adapted(path: str, layer: Any, with_adapters: bool) -> Mapping[str, Any]:
