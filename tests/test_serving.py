@@ -70,6 +70,7 @@ def test_each_sample_gives_what_its_adapter_gives_alone(four, names, seed):
         np.testing.assert_allclose(result, model.forward(x), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_256_adapters_of_two_ranks_in_one_batch_and_one_program():
     rng, layers = np.random.default_rng(0), [tl.LoRALinear.holding(tl.Linear(6, 6, seed=i)) for i in range(2)]
     names = [f"a{i}" for i in range(256)]
