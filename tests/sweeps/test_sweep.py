@@ -10,7 +10,7 @@ from sweep_cases import CLASSES, examples, model, train_alone
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, FormatError, SweepError
 from tinygrad_lora.sweeps.data import rows_of_step
-from tinygrad_lora.sweeps.settings import grid
+from tinygrad_lora.sweeps.settings import RunSettings, grid
 from tinygrad_lora.sweeps.side_by_side import stacked_runs
 
 DATA, VALIDATION, TEST = examples(64, 1), examples(40, 2), examples(30, 3)
@@ -221,6 +221,14 @@ def test_layers_that_there_are_not_are_refused_by_the_names_that_there_are():
         swept(target_modules=["5"])
 
 
+def test_settings_may_be_arrays_and_numbers_of_numpy():
+    result = swept(rank=np.arange(1, 3), lr=np.logspace(-3, -2, 2), alpha=2, seed=np.int64(1))
+    assert [run.settings for run in result.runs] == [
+        RunSettings(rank, 2.0, lr, seed=1) for rank in (1, 2) for lr in (1e-3, 1e-2)
+    ]
+    json.dumps(result.record())
+
+
 def test_an_optimizer_that_mixes_elements_and_a_loss_of_many_numbers_are_refused():
     class Normalized(tl.SGD):
         def update(self, parameters, gradients, state, rate):
@@ -228,6 +236,8 @@ def test_an_optimizer_that_mixes_elements_and_a_loss_of_many_numbers_are_refused
 
     with pytest.raises(SweepError, match="Normalized does more than treat each element alone"):
         swept(optimizer=Normalized)
+    with pytest.raises(SweepError, match="eps must be above 0"):
+        swept(optimizer=partial(tl.Adam, eps=0.0))
     with pytest.raises(SweepError, match=r"the loss must be one number, not an array of shape \(8, 6\)"):
         sweep(model(), lambda y, target: y, DATA)
     with pytest.raises(SweepError, match="the model must be a Layer"):

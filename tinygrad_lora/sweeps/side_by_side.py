@@ -56,15 +56,9 @@ def sweep(
     """
     if not isinstance(model, Layer):
         raise SweepError(f"the model must be a Layer, not {type(model).__name__}")
-    whole = {
-        "steps": steps,
-        "batch_size": batch_size,
-        "side_by_side": side_by_side,
-        "limit": limit,
-        "every": every or 1,
-    }
-    for name, number in whole.items():
+    for name, number in {"steps": steps, "side_by_side": side_by_side, "limit": limit, "every": every or 1}.items():
         check_whole(name, number, 1)
+    check_whole("batch_size", batch_size, 1)
     check_whole("halving", halving, 0)
     choices = {"variant": variant, "target_modules": target_modules, "rank": rank, "alpha": alpha, "lr": lr}
     settings = grid(limit, **choices, seed=seed)
