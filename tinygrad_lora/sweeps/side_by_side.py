@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..core.node import PARAMETER
+from ..core.trace import trace
 from ..errors import SweepError
 from ..nn.layer import Layer
 from ..nn.optim import AdamW
@@ -21,7 +23,8 @@ from .stack import Loss
 from .training import DROPPED, Run, StackTraining, SweepTask
 
 Counting = Callable[[int, str], AbstractContextManager[Callable[[int, str], None]]]
-LIMIT = 512
+LIMIT = 512  # runs
+MOST, LARGEST = 16, 2**20  # adapters side by side, and numbers in the largest array of all of them
 
 
 def sweep(
@@ -29,7 +32,7 @@ def sweep(
     rank: Any = 8, alpha: Any = None, lr: Any = 1e-3, variant: Any = "lora", seed: Any = 0,
     target_modules: Any = "all-linear", steps: int = 200, batch_size: int = 32, validation: Any = 0.2,
     test: Any = 0.2, optimizer: Callable[..., Any] = AdamW, schedule: Any = None, own_batches: bool = False,
-    halving: int = 0, every: int | None = None, side_by_side: int = 16, limit: int = LIMIT,
+    halving: int = 0, every: int | None = None, side_by_side: int | None = None, limit: int = LIMIT,
     folder: str | os.PathLike[str] | None = None, restart: bool = False, counting: Counting | None = None,
     **options: Any,
 ) -> SweepResult:  # fmt: skip
@@ -37,9 +40,9 @@ def sweep(
 
     `rank`, `alpha` (None: the rank), `lr`, `variant`, `seed` and `target_modules` are each a value or a list of values,
     as `adapt` has them; a list of lists gives several `target_modules`. Adapters of one kind train in one compiled
-    step over the shared base, at most `side_by_side` in each: plain LoRA of any rank, alpha and rate, rsLoRA and LoRA+
-    among it, and of any other variant those of one rank and alpha. Each run's numbers are those that it has alone.
-    `model` stays as it is. `options` are more of those that `adapt` has, for all runs.
+    step over the shared base, at most `side_by_side` in each (None: 16, or fewer of a large network): plain LoRA of any
+    rank, alpha and rate, rsLoRA and LoRA+ among it, and of any other variant those of one rank and alpha. Each run's
+    numbers are those that it has alone. `model` stays as it is. `options` are more that `adapt` has, for all runs.
 
     `data` is a pair of arrays, inputs and targets; `loss(output, target)` is a mean over examples. `validation` and
     `test` are pairs too, or fractions of the data: the first chooses the best run, the second (or None) says how good
@@ -56,9 +59,9 @@ def sweep(
     """
     if not isinstance(model, Layer):
         raise SweepError(f"the model must be a Layer, not {type(model).__name__}")
-    for name, number in {"steps": steps, "side_by_side": side_by_side, "limit": limit, "every": every or 1}.items():
-        check_whole(name, number, 1)
-    check_whole("batch_size", batch_size, 1)
+    counts = {"steps": steps, "batch_size": batch_size, "side_by_side": side_by_side, "limit": limit, "every": every}
+    for name, number in counts.items():
+        check_whole(name, 1 if number is None else number, 1)
     check_whole("halving", halving, 0)
     choices = {"variant": variant, "target_modules": target_modules, "rank": rank, "alpha": alpha, "lr": lr}
     settings = grid(limit, **choices, seed=seed)
@@ -69,7 +72,7 @@ def sweep(
     task = SweepTask(model, loss, splits, steps, batch_size, optimizer, schedule, own_batches, options)
     moments = _moments(steps, halving, every or max(1, steps // 10))
     runs = [Run(s) for s in settings]
-    stacks = stacked_runs(settings, side_by_side)
+    stacks = stacked_runs(settings, side_by_side or _fitting(task))
     trainings = [StackTraining(task, {k: runs[k] for k in stack}) for stack in stacks]
     mark = _fingerprint(task, settings, stacks, moments) if folder is not None else ""
     paths = [None if folder is None else Path(folder) / f"stack-{i:03}.npz" for i in range(len(stacks))]
@@ -105,6 +108,13 @@ def stacked_runs(settings: Sequence[RunSettings], side_by_side: int) -> list[lis
         ends = [i * size + min(i, longer) for i in range(count + 1)]
         stacks += [members[a:b] for a, b in pairwise(ends)]
     return stacks
+
+
+def _fitting(task: SweepTask) -> int:
+    """How many adapters are best trained side by side: with the largest array of several, the cache is soon full."""
+    one = (array[: task.batch_size] for array in task.splits.train)
+    graph = trace(lambda x, y: task.loss(task.model(x), y), *one)
+    return min(MOST, max(1, LARGEST // max(node.size for node in graph.nodes if node.op is not PARAMETER)))
 
 
 def _halve(trainings: Sequence[StackTraining], runs: Sequence[Run], rung: int) -> None:
