@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tinygrad_lora.errors.install import from_checkout, with_extra
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -67,6 +69,24 @@ def test_the_page_about_installing_lists_the_extras():
     text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(project["optional-dependencies"])
+
+
+def test_how_to_install_is_said_once():
+    """Code takes the line from one module, and every page says what that gives: nothing that is not true today."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    folders = ".", "/source"  # of a checkout, and of one in a container
+    true = {line for one in extras for line in (with_extra(one), *(from_checkout(one, folder) for folder in folders))}
+    true |= {"pip install .", from_checkout("browser,notebook")}
+    offline = "--no-index --find-links wheels "  # from wheels that are there
+    ours = re.compile(rf"""pip install (?:{offline})?["']?(?:\.|/source|tinygrad-lora)[^\s`']*""")
+    pages = [path for path in [*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")] if "generated" not in path.parts]
+    for path in pages:
+        lines = {line.rstrip(",;:)").replace(offline, "") for line in ours.findall(path.read_text(encoding="utf-8"))}
+        assert lines <= true, f"{path.name}: {lines - true}"
+    by_hand = {
+        path.name for path in ROOT.glob("tinygrad_lora/**/*.py") if ours.search(path.read_text(encoding="utf-8"))
+    }
+    assert by_hand == {"install.py", "compiled.py"}, "code asks errors/install.py; a docstring cannot"
 
 
 def test_the_readme_says_how_fast_it_is_with_the_numbers_of_the_bench():

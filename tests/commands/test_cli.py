@@ -596,6 +596,21 @@ def test_jupyter_ends_in_its_own_way(tmp_path):
     assert running.returncode == 7
 
 
+@pytest.mark.parametrize(("code", "user", "told"), [(1, 0, True), (1, 1000, False), (0, 0, False), (7, 0, False)])
+@pytest.mark.skipif(os.name == "nt", reason="there is no root")
+def test_as_root_it_is_told_how_to_go_on(tmp_path, capfd, monkeypatch, code, user, told):
+    """JupyterLab says that it does not run as root, and ends with exit code 1."""
+    (tmp_path / "jupyterlab").mkdir()
+    (tmp_path / "jupyterlab" / "__init__.py").touch()
+    (tmp_path / "jupyterlab" / "__main__.py").write_text(f"import sys\nsys.exit({code})\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert main(["learn", "01", "--out", str(tmp_path)]) == code
+    output = capfd.readouterr()
+    assert ("jupyter lab --allow-root" in output.err) == told and "Your copy: " in output.out
+
+
 def test_without_jupyter_the_copy_is_there_and_the_remedy_is_told(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["learn", "01", "--out", str(tmp_path)]) == 2

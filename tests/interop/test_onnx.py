@@ -5,8 +5,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from strategies import examples, inputs_for, random_graphs
 
 import tinygrad_lora as tl
@@ -399,7 +398,7 @@ def test_a_graph_takes_no_examples(tmp_path):
 
 def test_without_the_package_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ImportError, match=r"pip install 'tinygrad-lora\[interop\]'"):
+    with pytest.raises(ImportError, match=r'pip install "tinygrad-lora\[interop\]"'):
         save_onnx(adapted(), tmp_path / "m.onnx")
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..errors.install import with_extra
 from .output import FUNCTIONS
 
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")  # which of them depends on the version of shtab
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         shtab = import_module("shtab")
     except ImportError:
-        raise ImportError('completion needs the package shtab: pip install "tinygrad-lora[completion]"') from None
+        raise ImportError(f"completion needs the package shtab: {with_extra('completion')}") from None
     if args.shell not in shtab.SUPPORTED_SHELLS:
         raise ValueError(f"shtab {shtab.__version__} does not know {args.shell}; a newer one may: pip install -U shtab")
     whole = args.whole()

@@ -3,21 +3,30 @@
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from ..errors.install import with_extra
 from ..learn.progress import progress
 from ..learn.tutorials import tutorial, tutorials
 
 COPIES = Path("tutorials-mine")
-NO_JUPYTER = """Jupyter is not installed here. This line installs it:
+NO_JUPYTER = f"""Jupyter is not installed here. This line installs it:
 
-    pip install "tinygrad-lora[notebook]"
+    {with_extra("notebook")}
 
 Any other program that opens notebooks will do, too."""
+
+REFUSED = 1  # the exit code of JupyterLab where it does not want to run
+AS_ROOT = """Jupyter does not run as root unless it is told to. Go on as another user, who can read your copy; or, in a
+container of your own:
+
+    jupyter lab --allow-root "{path}"
+"""
 
 
 def add_command(commands: Any) -> None:
@@ -77,6 +86,9 @@ def opened(path: Path) -> int:
     jupyter = subprocess.Popen([sys.executable, "-m", "jupyterlab", str(path)])
     while True:
         try:
-            return jupyter.wait()
+            code = jupyter.wait()
+            if code == REFUSED and hasattr(os, "geteuid") and os.geteuid() == 0:
+                print(AS_ROOT.format(path=path), file=sys.stderr)
+            return code
         except KeyboardInterrupt:  # Jupyter got it too: it asks whether to stop, and ends its kernels
             continue

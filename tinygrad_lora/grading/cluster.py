@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from ..errors import ExerciseError
-from .grading import GradingSettings, GradingWorker, Job, Result
-from .grading import job_of as local_job
+from ..errors.install import with_extra
+from .grading import GradingSettings, GradingWorker, Job, Result, job_of as local_job
 from .submissions import Submission, files_of
 
 
@@ -56,5 +56,5 @@ def _distributed() -> Any:
     try:
         import distributed
     except ImportError:
-        raise ExerciseError('grading on a cluster needs Dask: pip install "tinygrad-lora[grade]"') from None
+        raise ExerciseError(f"grading on a cluster needs Dask: {with_extra('grade')}") from None
     return distributed

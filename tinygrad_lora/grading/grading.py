@@ -33,7 +33,7 @@ from .predictions import results as asked
 from .process.zygote import command, environment
 from .submissions import Submission
 
-GRADER = 8  # raise it when the same submission may get another result
+GRADER = 9  # raise it when the same submission may get another result
 SANDBOXED = "Each submission runs in a sandbox of the operating system (bubblewrap)."
 TRUSTED = "Submissions are trusted: they run without a sandbox, held by Python alone."
 
@@ -257,7 +257,7 @@ def empty(ids: Sequence[str], why: str, predictions: bool = False) -> Result:
             results.append(data_of(result))
     results += map(data_of, asked(ids, set())) if predictions else []
     total = sum(one["out_of"] for one in results)
-    lists: dict[str, list[str]] = {"notes": [why], "refused": [], "unreadable": []}
+    lists: dict[str, list[str]] = {"notes": [why], "refused": [], "unreadable": [], "hints": []}
     return {"results": results, **lists, "seconds": 0.0, "points": 0, "out_of": total}
 
 

@@ -20,7 +20,7 @@ from .process.peer import Peer, Unwritten
 from .process.student import CELLS, NO_PYTHON, PATIENCE, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
 from .process.zygote import Nursery
-from .submissions import File, files_of
+from .submissions import File, files_of, hints_asked
 
 ANSWER = 5.0  # seconds to hand over names
 LONGEST_NAME = 60  # characters of a name in a diagnosis
@@ -181,11 +181,13 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
     if job.get("predictions"):
         ordered += map(data_of, predictions.results(job["exercises"], predictions.answered(files)))
     points, out_of = (sum(one[what] for one in ordered) for what in ("points", "out_of"))
+    asked = hints_asked(files)
+    hints = [id for id in job["exercises"] if id in asked]
     if points < out_of:
         unreadable += [note for note in notes if NO_PYTHON in note]
     return {
         "results": ordered, "notes": list(dict.fromkeys(notes)), "refused": list(dict.fromkeys(refused)),
-        "unreadable": list(dict.fromkeys(unreadable)), "points": points, "out_of": out_of,
+        "unreadable": list(dict.fromkeys(unreadable)), "hints": hints, "points": points, "out_of": out_of,
         "seconds": round(time.perf_counter() - start, 4),
     }  # fmt: skip
 

@@ -1,6 +1,8 @@
 """Pages for people: the class at a glance, and what each student gets back. They load nothing and run no script."""
 
-from collections.abc import Mapping
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 from urllib.parse import quote
@@ -9,40 +11,43 @@ from ..learn.checking.report import SAME
 from ..learn.diagnosis import NOT_STARTED
 from ..view.words.markup import Markup, asset, element, joined, page, scrolling
 from .predictions import GROUP, title_of
+from .statistics import ANY, ItemStatistics, Mistake, Result, Results, items, mistakes
 
-Result = dict[str, Any]
 STEPS = ("none", "some", "half", "most", "full")
 WORDS = ("no points", "less than half", "half or more", "most", "all points")
-OF_A_SUBMISSION = ("process-ended", "not-graded")  # what goes wrong in every exercise at once is told once
-ROW, LABEL, WIDTH, MOST_RANKED = 22, 190, 900, 40
+ROW, LABEL, WIDTH, NAMES, NAME = 22, 190, 900, 120, 13  # of the heat map; NAME is the room that a name takes
+BARS, BAR, TALL = 20, 30, 90  # of the distribution: how many bars at most, how wide, how tall
 
 
 def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str:
-    """The report about a class: heat map, exercises, ranked mistakes, students. HTML without scripts.
+    """The report about a class: what could not be read, points, exercises, ranked mistakes, students. No scripts.
 
     `held` says how the submissions were held while they ran.
     """
-    ids = list(dict.fromkeys(one["exercise"] for result in results.values() for one in result["results"]))
-    shares = {student: {id: _share(result, id) for id in ids} for student, result in results.items()}
-    points = [result["points"] for result in results.values()]
-    out_of = next((result["out_of"] for result in results.values()), 0)
-    mean = sum(points) / max(1, len(points))
-    count = sum(not id.endswith(GROUP) for id in ids)
-    lead = f"{len(results)} students, {count} exercises. On average {mean:.1f} of {out_of} points."
+    exercises = items(results)
+    points = sorted(result["points"] for result in results.values())
+    out_of = next(result["out_of"] for result in results.values())
+    count = sum(not one.exercise.endswith(GROUP) for one in exercises)
+    lead = (
+        f"{len(results)} students, {count} exercises. The median is {statistics.median(points):g} of {out_of} points, "
+        f"the average {statistics.fmean(points):.1f}; they reach from {points[0]} to {points[-1]}."
+    )
     return page(
         f"{title}: class report",
         element("h1", f"{title}: class report"),
+        _unread(results),
         element("p", lead),
         element("p", held),
-        _unread(results),
+        element("h2", "Points"),
+        _distribution(points, out_of),
         element("h2", "Exercises and students"),
-        _heat_map(shares, ids),
+        _heat_map(results, exercises),
         element("h2", "Exercises"),
-        _exercises(shares, ids),
+        _exercises(exercises),
         element("h2", "What goes wrong"),
-        _ranked(results),
+        _ranked(results, exercises),
         element("h2", "Students"),
-        _students(results, shares, ids),
+        _students(results, exercises),
         style=asset("grading", "page.css"),
     )
 
@@ -73,7 +78,8 @@ def _unread(results: Mapping[str, Result]) -> Markup:
     if not rows:
         return joined([])
     heading = element("h2", "What could not be read")
-    return joined([heading, _table(["Student", "Why"], rows, "Submissions that could not be read")])
+    table = _table(["Student", "Why"], rows, "Submissions that could not be read")
+    return joined([heading, element("div", table, class_="items")])
 
 
 def _check(one: Result, again: bool) -> Markup:
@@ -89,83 +95,115 @@ def _check(one: Result, again: bool) -> Markup:
     return element("section", *parts)
 
 
-def _share(result: Result, id: str) -> float:
-    own = [one for one in result["results"] if one["exercise"] == id]
-    return sum(one["points"] for one in own) / max(1, sum(one["out_of"] for one in own))
-
-
 def _step(share: float) -> int:
     return 4 if share >= 1 else 3 if share >= 0.75 else 2 if share >= 0.5 else 1 if share > 0 else 0
 
 
-def _heat_map(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
+def _distribution(points: Sequence[int], out_of: int) -> Markup:
+    """A bar for each number of points, or for as many as share one, with the number of students above it."""
+    width = -(-(out_of + 1) // BARS)
+    counts = Counter(n // width for n in points)
+    most, parts, words = max(counts.values()), [], []
+    for i in range(out_of // width + 1):
+        first, tall, x = i * width, round(TALL * counts[i] / most), (i + 0.5) * BAR
+        parts.append(element("rect", x=i * BAR + 2, y=20 + TALL - tall, width=BAR - 4, height=tall, class_="bar"))
+        parts.append(element("text", str(first), x=x, y=TALL + 36, text_anchor="middle"))
+        if counts[i]:
+            parts.append(element("text", str(counts[i]), x=x, y=14 + TALL - tall, text_anchor="middle"))
+            words.append(f"from {first}: {counts[i]}")
+    note = "Students by their points" + (
+        f"; each bar holds {width} numbers of points, from the one below it." if width > 1 else "."
+    )
+    size = {"viewBox": f"0 0 {len(range(0, out_of + 1, width)) * BAR} {TALL + 42}"}
+    drawing = element("svg", *parts, role="img", aria_label=f"{note} {'; '.join(words)}.", class_="bars", **size)
+    return joined([drawing, element("p", note, class_="note")])
+
+
+def _heat_map(results: Results, exercises: Sequence[ItemStatistics]) -> Markup:
     """A row for each exercise, a column for each student; the best stand on the left."""
-    order = sorted(shares, key=lambda student: -sum(shares[student].values()))
+    order = sorted(results, key=lambda student: -sum(one.shares[student] for one in exercises))
     width = min(28.0, WIDTH / max(1, len(order)))
+    every, high = -(-NAME // max(1, int(width))), ROW * len(exercises)
     parts = []
-    for row, id in enumerate(ids):
-        parts.append(element("text", id, x=LABEL - 8, y=row * ROW + 15, text_anchor="end"))
+    for row, one in enumerate(exercises):
+        y = NAMES + row * ROW
+        parts.append(element("text", one.exercise, x=LABEL - 8, y=y + 15, text_anchor="end"))
         x = float(LABEL)
         # Neighbors with the same color are one rectangle: a class may be large.
-        for step, group in groupby(_step(shares[student][id]) for student in order):
-            w, y = len([*group]) * width, row * ROW + 1
-            parts.append(element("rect", x=f"{x:.1f}", y=y, width=f"{w:.1f}", height=ROW - 2, class_=STEPS[step]))
+        for step, group in groupby(_step(one.shares[student]) for student in order):
+            w = len([*group]) * width
+            parts.append(element("rect", x=f"{x:.1f}", y=y + 1, width=f"{w:.1f}", height=ROW - 2, class_=STEPS[step]))
             x += w
-    wide, high = round(LABEL + width * len(order)), ROW * len(ids)
-    averages = "; ".join(f"{id}: {sum(shares[s][id] for s in shares) / max(1, len(shares)):.0%}" for id in ids)
-    label = f"Heat map of {len(ids)} exercises and {len(order)} students. Points on average: {averages}."
-    box = f"0 0 {wide} {high}"
-    drawing = element("svg", *parts, viewBox=box, width=wide, height=high, role="img", aria_label=label)
+    for i, student in enumerate(order):
+        x, points = LABEL + (i + 0.5) * width, f"{results[student]['points']} of {results[student]['out_of']}"
+        if i % every == 0:
+            place, name = f"translate({x + 4:.1f} {NAMES - 6}) rotate(-60)", student[:16]
+            parts.append(element("text", name, transform=place, class_="name"))
+        column = {"x": f"{x - width / 2:.1f}", "y": NAMES, "width": f"{width:.1f}", "height": high, "class_": "column"}
+        parts.append(element("rect", element("title", f"{student}: {points} points"), **column))
+    wide = round(LABEL + width * len(order) + NAMES / 2)
+    averages = "; ".join(f"{one.exercise}: {one.average:.0%}" for one in exercises)
+    label = f"Heat map of {len(exercises)} exercises and {len(order)} students. Points on average: {averages}."
+    size = {"viewBox": f"0 0 {wide} {NAMES + high}", "width": wide, "height": NAMES + high}
+    drawing = element("svg", *parts, role="img", aria_label=label, **size)
     keys = [element("li", element("span", class_=f"key {s}"), w) for s, w in zip(STEPS, WORDS, strict=True)]
     legend = element("ul", *keys, class_="legend")
-    explanation = "Each column is a student, those with most points on the left. The table below has names."
+    named = f", and one in {every} has a name here" if every > 1 else ""
+    explanation = f"Each column is a student{named}. The best are on the left; the pointer shows who it is."
     return joined([scrolling(drawing, "Heat map"), legend, element("p", explanation)])
 
 
-def _exercises(shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
+def _exercises(exercises: Sequence[ItemStatistics]) -> Markup:
     rows = []
-    for id in ids:
-        own = [share[id] for share in shares.values()]
-        counts = [sum(_step(share) == i for share in own) for i in range(5)]
-        cells = [f"{sum(own) / max(1, len(own)):.0%}", str(counts[4]), str(sum(counts[1:4])), str(counts[0])]
-        rows.append([id, title_of(id), *cells])
-    return _table(["Exercise", "Title", "Average", "All points", "Some", "None"], rows, "Exercises")
+    for one in exercises:
+        steps = Counter(map(_step, one.shares.values()))
+        counts = [str(steps[4]), str(steps[1] + steps[2] + steps[3]), str(steps[0])]
+        told_apart = "" if one.discrimination is None else f"{one.discrimination:.2f}"
+        frequent: list[Any] = []
+        for mistake in one.mistakes:
+            frequent += [", "] * bool(frequent) + [
+                element("a", mistake.code, href=f"#{_place(mistake)}"),
+                f" {mistake.count}",
+            ]
+        cells = [title_of(one.exercise), f"{one.average:.0%}", *counts, told_apart, str(one.hints), joined(frequent)]
+        rows.append([one.exercise, *cells])
+    heads = ["Exercise", "Title", "Average", "All points", "Some", "None", "Discrimination", "Hints", "Most frequent"]
+    explanation = (
+        "The average is the difficulty: low is hard. Discrimination is the correlation with the points in all other "
+        "exercises, for ten students or more: near 0 or below it, look at the exercise. Hints are students whose "
+        "notebook asks for one; those taken in a terminal are not known here."
+    )
+    return joined(
+        [element("div", _table(heads, rows, "Exercises"), class_="items"), element("p", explanation, class_="note")]
+    )
 
 
-def _ranked(results: Mapping[str, Result]) -> Markup:
-    """Diagnoses, the most frequent first, each with what one student was told."""
-    who: dict[tuple[str, str], dict[str, Result]] = {}  # by exercise and diagnosis: students, each with a result
-    for student, result in results.items():
-        for one in result["results"]:
-            if one["diagnosis"] not in (None, NOT_STARTED):
-                kind = "any exercise" if one["diagnosis"] in OF_A_SUBMISSION else one["exercise"], one["diagnosis"]
-                who.setdefault(kind, {}).setdefault(student, one)
-    if not who:
+def _place(mistake: Mistake) -> str:
+    return f"{mistake.exercise}-{mistake.code}".replace(" ", "-")
+
+
+def _ranked(results: Results, exercises: Sequence[ItemStatistics]) -> Markup:
+    """The most frequent mistakes of each exercise, the most frequent first, each with what one student was told."""
+    frequent = [mistake for one in exercises for mistake in one.mistakes]
+    ranked = [one for one in mistakes(results) if one.exercise == ANY or one in frequent]
+    if not ranked:
         return element("p", "Nothing: all that was begun is right.")
     parts = []
-    for (id, code), own in sorted(who.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_RANKED]:
-        entry = [element("strong", f"{len(own)} of {len(results)}"), " ", id, ": ", element("code", code)]
-        if sentence := next(iter(own.values()))["sentence"]:
-            entry.append(element("div", f"For example: {_anonymous(sentence, results)}"))
-        parts.append(element("li", *entry))
+    for one in ranked:
+        entry = [element("strong", f"{one.count} of {len(results)}"), f" {one.exercise}: ", element("code", one.code)]
+        entry += [element("div", f"For example: {one.sentence}")] if one.sentence else []
+        parts.append(element("li", *entry, id=_place(one)))
     return element("ol", *parts, class_="ranked")
 
 
-def _anonymous(sentence: str, results: Mapping[str, Result]) -> str:
-    """The sentence without students' names, which may stand in paths."""
-    for student in sorted(results, key=len, reverse=True):
-        if len(student) > 3:
-            sentence = sentence.replace(student, "STUDENT")
-    return sentence
-
-
-def _students(results: Mapping[str, Result], shares: Mapping[str, Mapping[str, float]], ids: list[str]) -> Markup:
+def _students(results: Results, exercises: Sequence[ItemStatistics]) -> Markup:
     rows = []
     for student, result in results.items():
         link = element("a", student, href=f"feedback/{quote(student)}.html")
-        cells = [element("span", f"{shares[student][id]:.0%}", class_=STEPS[_step(shares[student][id])]) for id in ids]
+        shares = [one.shares[student] for one in exercises]
+        cells = [element("span", f"{share:.0%}", class_=STEPS[_step(share)]) for share in shares]
         rows.append([link, f"{result['points']} of {result['out_of']}", *cells])
-    return _table(["Student", "Points", *ids], rows, "Students")
+    return _table(["Student", "Points", *(one.exercise for one in exercises)], rows, "Students")
 
 
 def _table(headings: list[str], rows: list[list[Any]], caption: str) -> Markup:

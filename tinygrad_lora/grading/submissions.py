@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ LONGEST, MOST = 1_000_000, 2_000  # characters of code, cells
 LONGEST_NAME = 160  # bytes of a student's name: a file system takes 255, and the pages' names are longer
 SUFFIXES = (".ipynb", ".py")
 MAGIC = re.compile(r"^\s*[%!?]|^\s*[\w.]+\?{1,2}\s*$")
-
+HINT = re.compile(r"""^[^#\n]*\bhint\(\s*(["'])([\w-]+)\1\s*\)""", re.MULTILINE)
 
 File = dict[str, Any]
 
@@ -137,6 +137,11 @@ def code(source: object) -> str:
     if source.lstrip().startswith("%%"):
         return ""  # a cell in another language
     return "\n".join(f"pass  # {line}" if MAGIC.match(line) else line for line in source.split("\n"))
+
+
+def hints_asked(files: Iterable[File]) -> set[str]:
+    """The exercises for which some cell asks for a hint. The text is not run."""
+    return {match[2] for file in files for _, text in file["cells"] for match in HINT.finditer(text)}
 
 
 def _is_check(cell: dict[str, Any]) -> bool:

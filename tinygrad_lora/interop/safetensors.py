@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.node import ComputationNode
 from ..errors import FormatError
+from ..errors.install import with_extra
 from ..files import FilePath, opened, parse_json, write_atomically
 from ..nn.layer import Layer
 from ..nn.linear import Linear
@@ -178,7 +179,7 @@ def require_safetensors() -> Any:
     try:
         import safetensors
     except ImportError:
-        raise ImportError("safetensors files need a package: pip install 'tinygrad-lora[interop]'") from None
+        raise ImportError(f"safetensors files need a package: {with_extra('interop')}") from None
     return safetensors
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TutorialError
+from ..errors.install import from_checkout
 from ..files import read_bytes, read_json, reading, write_atomically
 from .exercises import TUTORIALS
 from .own.course import COURSE
@@ -81,7 +82,7 @@ def tutorials() -> list[Tutorial]:
     for folder in TUTORIALS:
         if paths := sorted(folder.glob("[0-9][0-9]_*.ipynb")):
             return [Tutorial(path) for path in paths + own]
-    raise TutorialError("this installation has no tutorials; `pip install --force-reinstall tinygrad-lora` brings them")
+    raise TutorialError(f"this installation has no tutorials; in a checkout, `{from_checkout('notebook')}` brings them")
 
 
 def tutorial(number: str) -> Tutorial:

@@ -31,6 +31,22 @@ class SweepResult:
 
     The best is the one with the smallest loss on the validation split of those that did all steps; `test_loss` is its
     loss on the test split, which no choice has seen. `print(result)` shows a table, a notebook shows it as HTML.
+
+    task: what all runs have in common: the model, the loss and the splits of the data
+    runs: each with its settings, losses and arrays
+    stacks: the numbers of the runs that trained in one step, a list of lists
+
+    >>> import pathlib, tempfile
+    >>> x = np.random.default_rng(0).normal(size=(60, 3))
+    >>> model = tl.Sequential(tl.Linear(3, 1, seed=0))
+    >>> result = tl.sweep(model, tl.mse, (x, x[:, :1]), rank=1, lr=[1e-4, 0.1], steps=20)
+    >>> isinstance(result, tl.SweepResult), tl.adapter_names(result.adapter())
+    (True, ['lora'])
+    >>> [row[0] for row in result.rows()], sorted(result.record()), result.summary[:11]
+    (['1', '0'], ['best', 'runs', 'stacks', 'test_loss'], 'Best: run 1')
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(sorted(path.name for path in result.save(folder).iterdir()))
+    ['run-000', 'run-001', 'sweep.json']
     """
 
     def __init__(self, task: SweepTask, runs: Sequence[Run], stacks: Sequence[Sequence[int]]) -> None:
@@ -48,9 +64,12 @@ class SweepResult:
         return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in pieces(pair))
 
     def adapter(self, i: int | None = None) -> Any:
-        """The model with the adapter of run i, by default the best: a copy that shares the arrays of the base.
+        """The model with the adapter of one run: a copy that shares the arrays of the base.
 
-        Raises SweepError for a run that diverged, IndexError for one that there is not.
+        i: the number of the run; None takes the best
+        Returns a layer.
+        Raises SweepError for a run that diverged, and where no run came to its end; IndexError for one that there is
+        not.
         """
         if i is None and self.best is None:
             raise SweepError("no run came to its end: sweep over smaller rates")
@@ -64,7 +83,11 @@ class SweepResult:
         return model
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write each adapter as a PEFT folder, `run-003` and so on, and `sweep.json`. Gives the folder."""
+        """Write each adapter as a PEFT folder, `run-003` and so on, and `sweep.json`.
+
+        folder: the path of a folder
+        Returns the path of the folder.
+        """
         for i, run in enumerate(self.runs):
             if run.arrays:
                 save_adapter(self.adapter(i), Path(folder) / f"run-{i:03}")
@@ -72,7 +95,10 @@ class SweepResult:
         return Path(folder)
 
     def record(self) -> dict[str, Any]:
-        """Everything but the adapters, as JSON has it."""
+        """Everything but the adapters, as JSON has it.
+
+        Returns a dict.
+        """
         runs = [
             asdict(run.settings) | {"losses": run.losses, "validation": [*run.validation.items()], "ended": run.ended}
             for run in self.runs
@@ -82,9 +108,18 @@ class SweepResult:
     # --- To look at ---
 
     def rows(self) -> list[tuple[str, ...]]:
+<<<<<<< HEAD
         """The table, as text: those that did most steps first, and of as many the smaller validation loss."""
         ranked = sorted(enumerate(self.runs), key=lambda pair: (-len(pair[1].losses), pair[1].validation_loss))
         return [self._row(i, run) for i, run in ranked]
+=======
+        """The table, as text: those that did all steps by their validation loss, then the others.
+
+        Returns a list of tuples of texts.
+        """
+        order = sorted(range(len(self.runs)), key=lambda i: (self.runs[i].ended != DONE, _last(self.runs[i]), i))
+        return [self._row(i, self.runs[i]) for i in order]
+>>>>>>> main
 
     def _row(self, i: int, run: Run) -> tuple[str, ...]:
         s = run.settings
@@ -107,7 +142,16 @@ class SweepResult:
         return f"Best: run {self.best} ({run.settings}), validation loss {run.validation_loss:.4g}{test}. {shared}."
 
     def chart(self) -> Panels:
-        """The validation loss over the rate: a plot for each variant and choice of layers, a line for each rank."""
+        """The validation loss over the rate: a plot for each variant and choice of layers, a line for each rank.
+
+        Returns a picture: a notebook shows it, `save(path)` writes it.
+
+        >>> x = np.random.default_rng(0).normal(size=(40, 3))
+        >>> model = tl.Sequential(tl.Linear(3, 2, seed=0))
+        >>> result = tl.sweep(model, tl.mse, (x, x[:, :2]), rank=[1, 2], lr=[1e-3, 1e-2], steps=4, batch_size=8)
+        >>> result.chart().svg()[:4]
+        '<svg'
+        """
         plots: dict[str, dict[str, dict[float, list[float]]]] = {}
         alphas = len({run.settings.alpha / run.settings.rank for run in self.runs}) > 1
         for run in self.runs:

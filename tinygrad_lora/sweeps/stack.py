@@ -75,7 +75,7 @@ class Stack:
         They are arrays: a program for one alpha is a program for all.
         """
         scales = dict[str, ComputationNode]()
-        layers: list[Any] = [m.named_layers() for m in models]
+        layers: list[dict[str, Any]] = [m.named_layers() for m in models]
         for name, adapter in self.prototype.named_layers().items() if self.runs[0].variant in SCALED else ():
             if isinstance(adapter, LoRALayer | LoRAEmbeddingLayer):
                 factors = [each[name].scaling for each in layers]

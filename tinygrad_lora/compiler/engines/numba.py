@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import Op, placeholder
+from ...core.node import ComputationNode as Node, Op, placeholder
 from ...core.source import function_from_source
 from ...errors import CompileError
+from ...errors.install import with_extra
 from ..text.plain import Emitted
 from .loops.alone import LOOPS
 from .loops.kernels import loops, opened
@@ -59,7 +59,7 @@ def _library(module: str) -> Any:
         return import_module(module)
     except ImportError:
         reason = f'engine="numba" needs the library {module.partition(".")[0]}, which is not installed'
-        raise CompileError(f'{reason}: pip install "tinygrad-lora[speed]", or use engine="numpy"') from None
+        raise CompileError(f'{reason}: {with_extra("speed")}, or use engine="numpy"') from None
 
 
 def _translated(numba: Any, source: str, name: str, graph: Graph) -> Any:

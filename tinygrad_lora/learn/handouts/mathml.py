@@ -7,6 +7,7 @@ import re
 from html import escape
 
 from ...errors import TutorialError
+from ...errors.install import with_extra
 from ...view.words.markup import Markup
 
 # What the converter does not know, in words that it does.
@@ -26,7 +27,7 @@ def mathml(latex: str, *, block: bool = False) -> Markup:
     try:
         from latex2mathml.converter import convert
     except ImportError:
-        raise TutorialError('equations need latex2mathml: pip install "tinygrad-lora[notebook]"') from None
+        raise TutorialError(f"equations need latex2mathml: {with_extra('notebook')}") from None
     text = latex.strip()
     for pattern, spelling in SPELLINGS:
         text = pattern.sub(spelling, text)

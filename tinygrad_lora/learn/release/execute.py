@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...errors import TutorialError
+from ...errors.install import with_extra
 from ...files import parse_json
 from ..own.course import copy_course
 
@@ -77,7 +78,7 @@ def libraries() -> Any:
     """nbclient and nbformat. Raises TutorialError where they, or a kernel, are missing."""
     if not all(map(find_spec, ("nbclient", "nbformat", "ipykernel"))):
         raise TutorialError(
-            'running the notebooks needs nbclient and ipykernel: pip install "tinygrad-lora[notebook]"; '
+            f"running the notebooks needs nbclient and ipykernel: {with_extra('notebook')}; "
             "--no-execute leaves them without outputs"
         )
     import nbclient

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors.install import from_checkout
 from ..exercise import Exercise
 from ..predictions.prediction import load_prediction
 from ..registry import load_exercise
@@ -13,7 +14,7 @@ from .glossary import linked
 from .source import TutorialCell
 
 IMPORTS = "from tinygrad_lora.learn import check, hint, solution"
-SETUP = f'# If something is missing: pip install "tinygrad-lora[notebook]"\n{IMPORTS}'
+SETUP = f"# If something is missing, in the folder of its source: {from_checkout('notebook')}\n{IMPORTS}"
 SETUP_IN_BROWSER = f"""import sys
 
 if sys.platform == "emscripten":  # in a browser: the package comes with this page; run this after each restart

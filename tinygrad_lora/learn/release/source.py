@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import TutorialError
+from ...errors.install import with_extra
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,5 @@ def _jupytext() -> Any:
     try:
         import jupytext
     except ImportError:
-        raise TutorialError(
-            'reading the sources of tutorials needs Jupytext: pip install "tinygrad-lora[notebook]"'
-        ) from None
+        raise TutorialError(f"reading the sources of tutorials needs Jupytext: {with_extra('notebook')}") from None
     return jupytext

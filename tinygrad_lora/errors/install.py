@@ -1,0 +1,15 @@
+"""How this package is installed, said once: messages, notebooks, handouts and pages say what these functions give.
+
+It is on no package index so far. So whoever has not got it installs it from a checkout of its source. Where it is
+installed, pip knows it by its name, and fetches only what an extra brings.
+"""
+
+
+def from_checkout(extra: str, folder: str = ".") -> str:
+    """The line that installs the package, with what an extra brings; `folder` is that of the checkout."""
+    return f'pip install "{folder}[{extra}]"'
+
+
+def with_extra(extra: str) -> str:
+    """The line that adds what an extra brings, where the package is installed."""
+    return f'pip install "tinygrad-lora[{extra}]"'
