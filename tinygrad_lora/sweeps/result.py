@@ -108,18 +108,12 @@ class SweepResult:
     # --- To look at ---
 
     def rows(self) -> list[tuple[str, ...]]:
-<<<<<<< HEAD
-        """The table, as text: those that did most steps first, and of as many the smaller validation loss."""
-        ranked = sorted(enumerate(self.runs), key=lambda pair: (-len(pair[1].losses), pair[1].validation_loss))
-        return [self._row(i, run) for i, run in ranked]
-=======
-        """The table, as text: those that did all steps by their validation loss, then the others.
+        """The table, as text: those that did most steps first, and of as many the smaller validation loss.
 
         Returns a list of tuples of texts.
         """
-        order = sorted(range(len(self.runs)), key=lambda i: (self.runs[i].ended != DONE, _last(self.runs[i]), i))
-        return [self._row(i, self.runs[i]) for i in order]
->>>>>>> main
+        ranked = sorted(enumerate(self.runs), key=lambda pair: (-len(pair[1].losses), pair[1].validation_loss))
+        return [self._row(i, run) for i, run in ranked]
 
     def _row(self, i: int, run: Run) -> tuple[str, ...]:
         s = run.settings

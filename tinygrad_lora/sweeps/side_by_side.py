@@ -38,28 +38,9 @@ def sweep(
 ) -> SweepResult:  # fmt: skip
     """Train an adapter for every combination of settings, side by side, and choose the best of them.
 
-<<<<<<< HEAD
-    `rank`, `alpha` (None: the rank), `lr`, `variant`, `seed` and `target_modules` are each a value or a list of values,
-    as `adapt` has them; a list of lists gives several `target_modules`. Adapters of one kind train in one compiled
-    step over the shared base, at most `side_by_side` in each (None: 16, or fewer of a large network): plain LoRA of any
-    rank, alpha and rate, rsLoRA and LoRA+ among it, and of any other variant those of one rank and alpha. Each run's
-    numbers are those that it has alone. `model` stays as it is. `options` are more that `adapt` has, for all runs.
-
-    `data` is a pair of arrays, inputs and targets; `loss(output, target)` is a mean over examples. `validation` and
-    `test` are pairs too, or fractions of the data: the first chooses the best run, the second (or None) says how good
-    that one is. Every step sees `batch_size` examples, the same for all runs, or with `own_batches` in an order that
-    each run draws from its seed. `optimizer(parameters, lr=...)` makes an optimizer that treats each element alone;
-    `schedule(lr, steps)` makes the schedule of a run, such as `tl.cosine`.
-
-    With `halving` k, all runs begin, and at k moments, each at half of the steps of the next, those of the smaller
-    validation loss go on, half of them. The validation loss is computed there, at the end, and every `every` steps
-    (by default a tenth of them). With a `folder` the state is written there at these moments; a sweep that was stopped
-    goes on from it with the same numbers, unless `restart`. `counting(total, words)` draws the progress.
-=======
     Adapters of one kind train in one compiled step over the shared base: plain LoRA of any rank, alpha and rate, rsLoRA
     and LoRA+ among it, and of any other variant those of one rank and alpha. Each run's numbers are those that it has
     alone. The model stays as it is.
->>>>>>> main
 
     model: a layer with what `adapt` can adapt
     loss: `loss(output, target)` gives a scalar node, a mean over examples
@@ -76,7 +57,7 @@ def sweep(
     halving: at so many moments, each at half of the steps of the next, those of the smaller validation loss go on, half
         of them
     every: the validation loss is computed every so many steps, and at the end; None takes a tenth of them
-    side_by_side: how many runs are in one step at most
+    side_by_side: how many runs are in one step at most; None means 16, or fewer of a large network
     limit: how many runs a sweep may have
     folder: where the state is written at these moments; a sweep that was stopped goes on from it with the same numbers.
         None writes nothing
@@ -96,7 +77,7 @@ def sweep(
         raise SweepError(f"the model must be a Layer, not {type(model).__name__}")
     counts = {"steps": steps, "batch_size": batch_size, "side_by_side": side_by_side, "limit": limit, "every": every}
     for name, number in counts.items():
-        check_whole(name, 1 if number is None else number, 1)
+        check_whole(name, 1 if number is None and name in ("side_by_side", "every") else number, 1)
     check_whole("halving", halving, 0)
     choices = {"variant": variant, "target_modules": target_modules, "rank": rank, "alpha": alpha, "lr": lr}
     settings = grid(limit, **choices, seed=seed)
