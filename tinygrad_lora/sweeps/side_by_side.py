@@ -14,8 +14,10 @@ from typing import Any
 from ..core.node import PARAMETER
 from ..core.trace import trace
 from ..errors import SweepError
+from ..files import write_atomically
 from ..nn.layer import Layer
 from ..nn.optim import AdamW
+from .cluster import cluster_of
 from .data import digest_of, split
 from .result import SweepResult
 from .settings import RunSettings, check_ranks, check_whole, grid
@@ -34,7 +36,7 @@ def sweep(
     test: Any = 0.2, optimizer: Callable[..., Any] = AdamW, schedule: Any = None, own_batches: bool = False,
     halving: int = 0, every: int | None = None, side_by_side: int | None = None, limit: int = LIMIT,
     folder: str | os.PathLike[str] | None = None, restart: bool = False, counting: Counting | None = None,
-    **options: Any,
+    cluster: str | None = None, **options: Any,
 ) -> SweepResult:  # fmt: skip
     """Train an adapter for every combination of settings, side by side, and choose the best of them.
 
@@ -63,6 +65,7 @@ def sweep(
         None writes nothing
     restart: True begins anew where the folder has a state
     counting: `counting(total, words)` draws the progress; None draws none
+    cluster: the address of a Dask scheduler, whose workers train the stacks; "local" starts one here, None needs none
     **options: more of those that `adapt` has, for all runs
     Returns a `SweepResult`.
     Raises SweepError, before the first step, for settings that cannot be, and for more than `limit` runs.
@@ -90,22 +93,26 @@ def sweep(
     runs = [Run(s) for s in settings]
     stacks = stacked_runs(settings, side_by_side or _fitting(task))
     trainings = [StackTraining(task, {k: runs[k] for k in stack}) for stack in stacks]
-    mark = _fingerprint(task, settings, stacks, moments) if folder is not None else ""
-    paths = [None if folder is None else Path(folder) / f"stack-{i:03}.npz" for i in range(len(stacks))]
+    mark = _fingerprint(task, settings, stacks, moments)
+    paths = [Path(folder or "") / f"stack-{i:03}.npz" for i in range(len(stacks))]
     for training, path in zip(trainings, paths, strict=True):
-        if path is not None and path.exists() and not restart:
+        if folder is not None and path.exists() and not restart:
             training.load(path, mark)
     bar = counting(steps * len(runs), "Sweeping") if counting else nullcontext(lambda done, note: None)
-    with bar as show:
-        done = sum(len(run.losses) for run in runs)
+
+    def note(i: int, moment: bool) -> None:
+        show(sum(len(run.losses) for run in runs), runs[stacks[i][0]].settings.variant)
+        if moment and folder is not None:
+            write_atomically(paths[i], trainings[i].state(mark))
+
+    with bar as show, cluster_of(cluster, task) as workers:
         for rung, checks in moments.items():
-            for training, path in zip(trainings, paths, strict=True):
-                for check in (check for check in checks if check > training.steps):
-                    for trained in training.advance(check):
-                        show(done := done + trained, training.stack.runs[0].variant)
-                    training.validate()
-                    if path is not None:
-                        training.save(path, mark)
+            if workers is not None:
+                for i in workers.trained(trainings, checks, mark):
+                    note(i, True)
+            for i, training in enumerate(trainings):
+                for moment in training.train(checks):
+                    note(i, moment)
             if rung < steps:
                 _halve(trainings, runs, rung)
     return SweepResult(task, runs, stacks)
