@@ -37,7 +37,16 @@ author = "the tinygrad_lora authors"
 copyright = f"the {project} authors, MIT license"
 version = release = tinygrad_lora.__version__
 
-extensions = ["myst_nb", "build_site.mathml", "build_site.show", "build_site.finish", "build_site.pages"]
+extensions = [
+    "myst_nb",
+    "build_site.mathml",
+    "build_site.show",
+    "build_site.finish",
+    "build_site.pages",
+    "build_site.kinds",
+    "build_site.try_it",
+    "build_site.run_examples",
+]
 exclude_patterns = ["build_site", "static", "generated/notebooks"]
 nitpicky = True
 pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
@@ -46,7 +55,7 @@ add_module_names = False
 # --- Markdown and notebooks ---
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist", "attrs_inline"]
-myst_fence_as_directive = ["show"]
+myst_fence_as_directive = ["show", "playground"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
@@ -64,7 +73,7 @@ html_theme = "furo"
 html_title = "tinygrad_lora"
 html_static_path = ["static", "../tinygrad_lora/view/assets/sealed.js"]
 html_css_files = ["site.css"]
-html_js_files = ["theme.js", "sealed.js", "predict.js"]
+html_js_files = ["theme.js", "sealed.js", "predict.js", "copy.js", "try_it.js"]
 html_extra_path = [str(notebooks.EXTRA)] if (notebooks.EXTRA / "playground").is_dir() else []
 if html_extra_path:
     tags.add("playground")  # noqa: F821, a name that Sphinx gives

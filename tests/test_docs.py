@@ -23,9 +23,9 @@ def run(arguments, folder):
     "page",
     [
         pytest.param(page, marks=[pytest.mark.slow] if page.stem == "adding_a_pass" else [])
-        for page in sorted(ROOT.glob("docs/*.md"))
+        for page in sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/cookbook/*.md")])
     ],
-    ids=lambda p: p.name,
+    ids=lambda p: p.relative_to(ROOT / "docs").as_posix(),
 )
 def test_every_example_in_the_docs_gives_what_it_shows(page, tmp_path):
     # In a process of its own: the examples add operations.

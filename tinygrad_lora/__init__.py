@@ -33,6 +33,7 @@ _PUBLIC = [
     # The compiler
     ("compiler", "CompiledFunction TrainingStep compile compile_training_step"),
     ("checking", "check_gradients check_pass"),
+    ("sweeps", "SweepResult sweep"),
     # Files of other programs
     ("interop.peft", "load_adapter save_adapter"),
     ("interop.safetensors", "load_safetensors save_safetensors"),

@@ -32,6 +32,7 @@ from .library import (
 )
 from .recomputation import checkpoint
 from .serving import AdapterServer
+from .sweeps import SweepResult, sweep
 from .models.load import load_minilm, load_smollm2
 from .models.sampling import sample
 from .models.text.training import train_byte_pairs
@@ -127,7 +128,7 @@ __all__ = [
     "Optimizer", "RMSNorm", "SGD", "Sequential", "activate", "batches", "adapt", "adapter_names", "adapter_settings",
     "adapter_weights", "adapters", "add_weighted_adapter", "by_row", "cosine", "AdapterServer", "delete_adapter",
     "disabled", "extract_lora", "linear", "merge_all", "merge_and_unload", "step_decay", "unmerge_all",
-    "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
+    "SweepResult", "sweep", "CompiledFunction", "TrainingStep", "compile", "compile_training_step", "check_pass",
     "load_adapter", "load_safetensors", "save_adapter", "save_onnx", "save_safetensors",
     "bug", "bugs", "check", "diagnose", "hint", "predict", "progress", "quiz", "solution", "using",
     "load_minilm", "load_smollm2", "sample", "train_byte_pairs",

@@ -19,14 +19,30 @@ def batches(
 ) -> Iterator[tuple[Any, ...]]:  # fmt: skip
     """`size` examples at a time, until all have come, `epochs` times: a tuple with a part of each array.
 
-    The arrays go over the same examples along their first axis. Each epoch has an order of its own; `seed` is a whole
-    number or a Generator, and None draws a new one. The last batch of an epoch is short where `size` does not divide.
+    The last batch of an epoch is short where `size` does not divide, unless there is a `pad`.
 
-    With `pad`, a number, all batches are full: missing rows hold it, and a mask of shape (size,) comes last, True where
-    there is an example. An array may then also be a list of arrays whose lengths differ. Those of a batch
-    are filled up to its longest, and the mask has shape (size, longest).
+    *arrays: arrays or lists that go over the same examples along their first axis; with `pad` also lists of arrays
+        whose lengths differ
+    size: examples in a batch, a positive whole number
+    seed: a whole number or a Generator that draws the order; None draws a new one every time
+    shuffle: True gives each epoch an order of its own; False keeps the order of the arrays
+    epochs: how often all examples come, a whole number from 0 on
+    pad: None, or a number: then all batches are full. Missing rows hold it, those of a list of arrays are filled up to
+        the longest of the batch, and a mask comes last, True where there is an example
+    Yields tuples with an array (size, ...) for each of `arrays`, and with `pad` a mask (size,), or (size, longest) for
+    lists.
     Raises ShapeError where the arrays do not belong together or a list needs `pad`, ValueError for sizes below 1 and
-    for a `pad` that a dtype does not have.
+    for a `pad` that a dtype does not have, TypeError without arrays and for what is no whole number.
+
+    >>> x, y = np.arange(5.0), np.arange(5)
+    >>> for batch in tl.batches(x, y, size=2, shuffle=False):
+    ...     print(*batch)
+    [0. 1.] [0 1]
+    [2. 3.] [2 3]
+    [4.] [4]
+    >>> rows, mask = next(tl.batches([[1, 2, 3], [4]], size=2, shuffle=False, pad=0))
+    >>> rows.tolist(), mask.tolist()
+    ([[1, 2, 3], [4, 0, 0]], [[True, True, True], [True, False, False]])
     """
     if not arrays:
         raise TypeError("batches() takes arrays, as in tl.batches(x, y, size=32)")

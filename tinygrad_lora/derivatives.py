@@ -32,8 +32,18 @@ Function = Callable[..., Any]
 def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     r"""$y = f(x)$, and the function $u \mapsto u^\top J$: the gradients of $\sum u \odot f(x)$.
 
-    u has the shape of y. The function gives one gradient for one argument, and a tuple of them for several. Raises
-    GradientError where `f` gives no node or there is no argument, ShapeError for a seed of another shape.
+    This is what backpropagation computes. One call of the function costs about as much as `f`, however many arguments.
+
+    f: a function of nodes that gives a node of any shape
+    *args: its arguments, arrays or nodes of floats; whole numbers become floats
+    Returns a pair: y, and a function of u, an array of y's shape, that gives one gradient of an argument's shape, or a
+    tuple of them for several arguments.
+    Raises GradientError where `f` gives no node or there is no argument, ShapeError for a u of another shape, TypeError
+    for what cannot be called.
+
+    >>> y, pull = tl.vjp(lambda x: x * x, np.array([1.0, 2.0]))
+    >>> y, pull(np.array([1.0, 10.0]))
+    (array([1., 4.]), array([ 2., 40.]))
     """
     with _varied(args) as (nodes, from_arrays):
         y = _result(f, nodes)
@@ -48,10 +58,17 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
 
 @explained
 def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
-    r"""$y = f(x)$ and $J v$: how the result moves where the arguments move by `tangents`.
+    """$y = f(x)$ and $J v$: how the result moves where the arguments move by `tangents`.
 
-    `args` and `tangents` are tuples of equal length; one array is a tuple of one. Both results have the shape of y.
-    Raises GradientError as `vjp` does or where the lengths differ, ShapeError for a tangent of another shape.
+    f: a function of nodes that gives a node of any shape
+    args: a tuple of its arguments, arrays or nodes; one array is a tuple of one
+    tangents: v, a tuple with one array for each argument, of its shape
+    Returns a pair of two arrays of y's shape: y and $J v$.
+    Raises GradientError where `f` gives no node or the lengths differ, ShapeError for a tangent of another shape,
+    TypeError for what cannot be called.
+
+    >>> tl.jvp(lambda x: x * x, np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    (array([1., 4.]), array([2., 0.]))
     """
     args, tangents = _tuples(args, tangents)
     with _varied(args) as (nodes, from_arrays):
@@ -68,18 +85,39 @@ def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def jacobian(f: Function, argnum: int = 0) -> Function:
-    r"""The function $x \mapsto \partial f / \partial x$ for argument `argnum`, of shape y.shape + x.shape.
+    r"""The function $x \mapsto \partial f / \partial x$ for one argument. Nests.
 
-    It takes one backward pass for each number of the result. Nests. Raises GradientError as `vjp` does, or where there
-    is no such argument.
+    It takes one backward pass for each number of the result: `jvp` and `vjp` give products with it for the price of
+    one.
+
+    f: a function of nodes that gives a node of any shape
+    argnum: which argument, counted from 0
+    Returns a function of the arguments of `f`; it gives an array of shape y.shape + x.shape.
+    Raises GradientError where `f` gives no node or there is no such argument, TypeError for what cannot be called. All
+    of them come with the call.
+
+    >>> tl.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
     """
     return explained(lambda *args: _jacobian(f, argnum, args), "jacobian")
 
 
 def hessian(f: Function, argnum: int = 0) -> Function:
-    r"""The function $x \mapsto \partial^2 f / \partial x^2$ of a scalar `f`, of shape x.shape + x.shape.
+    r"""The function $x \mapsto \partial^2 f / \partial x^2$ of a scalar `f`.
 
-    Raises GradientError as `jacobian` does, or where the result of `f` is no scalar.
+    It takes one backward pass through the gradient for each number of x: `hvp` gives a product with it for the price of
+    one.
+
+    f: a function of nodes that gives a scalar node
+    argnum: which argument, counted from 0
+    Returns a function of the arguments of `f`; it gives an array of shape x.shape + x.shape.
+    Raises GradientError where the result of `f` is no scalar node or there is no such argument, TypeError for what
+    cannot be called. All of them come with the call.
+
+    >>> tl.hessian(lambda x: tl.sum(x**3))(np.array([1.0, 2.0]))
+    array([[ 6.,  0.],
+           [ 0., 12.]])
     """
 
     def slope(*args: Any) -> Any:
@@ -90,10 +128,17 @@ def hessian(f: Function, argnum: int = 0) -> Function:
 
 @explained
 def hvp(f: Function, args: Any, vectors: Any) -> Any:
-    r"""$H v$: how the gradient of a scalar `f` moves where its arguments move by `vectors`, without making $H$.
+    """$H v$: how the gradient of a scalar `f` moves where its arguments move by `vectors`, without making $H$.
 
-    `args` and `vectors` are tuples of equal length; one array is a tuple of one. The result has their shapes. Raises
-    GradientError and ShapeError as `jvp` does, or where the result of `f` is no scalar.
+    f: a function of nodes that gives a scalar node
+    args: a tuple of its arguments, arrays or nodes; one array is a tuple of one
+    vectors: v, a tuple with one array for each argument, of its shape
+    Returns an array of the argument's shape, or a tuple with one for each of several arguments.
+    Raises GradientError where the result of `f` is no scalar node or the lengths differ, ShapeError for a vector of
+    another shape, TypeError for what cannot be called.
+
+    >>> tl.hvp(lambda x: tl.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
     """
     args, vectors = _tuples(args, vectors)
     with _varied(args) as (nodes, from_arrays):

@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from .errors import FormatError
 
+FilePath: TypeAlias = str | os.PathLike[str]
 DEEPEST = 64  # lists and objects inside each other in a JSON text
 MOST_VALUES = 4_000_000  # in a JSON text, counted by its commas and brackets: a second and 400 MB at worst
 LONGEST_MESSAGE = 2_000  # characters of what is said about a file: a part of it may be in there
@@ -41,7 +42,7 @@ def user_folder(variable: str, linux: str, mac: str) -> Path:
     return folder if folder.is_absolute() else Path.home() / linux
 
 
-def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
+def write_atomically(path: FilePath, data: str | bytes) -> Path:
     """Write `data` to `path`: first under a temporary name in the same folder, then renamed. Makes missing folders."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def write_atomically(path: str | os.PathLike[str], data: str | bytes) -> Path:
     return target
 
 
-def check_place(path: str | os.PathLike[str]) -> None:
+def check_place(path: FilePath) -> None:
     """Raise an OSError where nothing can be written: better than after an hour of work. Leaves nothing behind."""
     target = Path(path)
     folder = next((folder for folder in target.parents if folder.exists()), target)  # "." has no parents
@@ -83,7 +84,7 @@ def _begun(target: Path, folder: Path) -> tuple[int, str]:
 
 
 @contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+def naming(path: FilePath) -> Iterator[None]:
     """What the system refuses in this block, it refuses for this file: where a disk is full, it gives no name."""
     try:
         yield
@@ -94,7 +95,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: str | os.PathLike[str], error: type[Exception] = FormatError) -> Iterator[None]:
+def reading(path: FilePath, error: type[Exception] = FormatError) -> Iterator[None]:
     """What goes wrong in this block is wrong with this file: it is raised as `error`, with the file's name first.
 
     A reader checks what it can explain, and raises ValueError or an error of the package with or without the name;
@@ -128,7 +129,7 @@ def _explained(problem: Exception) -> str:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], error: type[Exception] = FormatError) -> Iterator[BinaryIO]:
+def opened(path: FilePath, error: type[Exception] = FormatError) -> Iterator[BinaryIO]:
     """A regular file to read from, in a block of `reading`.
 
     Devices, pipes and sockets are refused before they are opened: some never end, some wait, and some act.
@@ -140,14 +141,14 @@ def opened(path: str | os.PathLike[str], error: type[Exception] = FormatError) -
             yield file
 
 
-def _check_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:
+def _check_regular(status: os.stat_result, path: FilePath) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("this is a device, a pipe or a socket, and only regular files are read")
 
 
-def read_bytes(path: str | os.PathLike[str], most: int, error: type[Exception] = FormatError) -> bytes:
+def read_bytes(path: FilePath, most: int, error: type[Exception] = FormatError) -> bytes:
     """All of a regular file, unless it has more than `most` bytes."""
     with opened(path, error) as file:
         if (size := os.fstat(file.fileno()).st_size) > most:
@@ -155,7 +156,7 @@ def read_bytes(path: str | os.PathLike[str], most: int, error: type[Exception] =
         return file.read(size)
 
 
-def read_json(path: str | os.PathLike[str], most: int, error: type[Exception] = FormatError) -> Any:
+def read_json(path: FilePath, most: int, error: type[Exception] = FormatError) -> Any:
     """What a file of JSON says, as `parse_json` has it."""
     with reading(path, error):
         return parse_json(read_bytes(path, most))

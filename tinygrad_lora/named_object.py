@@ -1,7 +1,5 @@
 """Import an object of the user's by its name on the command line, `module:name` or `file.py:name`."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import inspect

@@ -105,8 +105,17 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     A node that it leaves behind in another way than by returning it is not on the way of the gradient.
 
     In a compiled function the operations of the second time run in the backward pass, just before they are needed.
+
+    f: a function of nodes, or a layer, that gives a node, or a tuple or list of them
+    Returns a function with the arguments of `f`, which gives what `f` gives.
     Raises TypeError for what is no function, and for a result that is no node.
     Source: Chen et al. 2016 (arXiv:1604.06174).
+
+    >>> block = tl.Sequential(tl.Linear(3, 8, seed=0), tl.tanh, tl.Linear(8, 1, seed=1))
+    >>> x = np.ones((2, 3))
+    >>> loss, same = tl.mean(block(tl.constant(x))), tl.mean(tl.checkpoint(block)(tl.constant(x)))
+    >>> loss.value == same.value
+    np.True_
     """
     if not callable(f):
         raise TypeError(f"a checkpoint of {words_for(f)}: pass a function of nodes")

@@ -12,10 +12,10 @@ ERRORS = {
     name: kind for name, kind in vars(errors).items()
     if isinstance(kind, type) and kind.__module__ == errors.__name__ and name[0] != "_"
 }  # fmt: skip
-NEW_PARAGRAPH = re.compile(r"(Raises|Source:|Returns) ?")
-ITEM = re.compile(
-    r"\w+(\([^)]*\))?(, \w+(\([^)]*\))?)*(, \.\.\.)?: "
-)  # "alpha: what it is", "backward(output): what it does"
+NEW_PARAGRAPH = re.compile(r"(Raises|Source:|Returns|Yields) ?")
+# "alpha: what it is", "a, b: what they are", "**options: ...", "backward(output): what it does"
+NAME = r"\*{0,2}\w+(?:\([^)]*\))?"
+ITEM = re.compile(rf"({NAME}(?:, {NAME})*(?:, \.\.\.)?): ")
 CODE = re.compile(r"(`+[^`]*`+|\$[^$]*\$)")
 
 
@@ -29,9 +29,21 @@ def first_line(thing: Any) -> str:
     return linked(" ".join(docstring(thing).partition("\n\n")[0].split())).replace("|", r"\|")
 
 
+def items(text: str) -> list[str]:
+    """The names that a docstring describes in lines such as "x, y: what they are"."""
+    lists = [part for paragraph in text.split("\n\n") for part in _split(paragraph) if _is_list(part)]
+    labels = [match[1] for part in lists for line in part if (match := ITEM.match(line))]
+    return [name for label in labels for name in re.findall(r"\w+", re.sub(r"\([^)]*\)", "", label))]
+
+
 def markdown(text: str) -> str:
     """The text as Markdown."""
     return linked("\n\n".join(part for paragraph in text.split("\n\n") for part in _parts(paragraph)))
+
+
+def without_examples(text: str) -> str:
+    """What a reader of the source needs: the rest of the docstring."""
+    return "\n\n".join(part for part in text.split("\n\n") if not part.startswith(">>> "))
 
 
 def linked(text: str) -> str:
@@ -43,26 +55,60 @@ def linked(text: str) -> str:
 
 
 def _parts(paragraph: str) -> Iterator[str]:
-    """A list of "name: words" as a list, what is raised and where it comes from as paragraphs of their own."""
-    lines = paragraph.split("\n")
-    if all(line.startswith("    ") for line in lines):
+    """An example as code, a list of "name: words" with what is returned and raised below it, and other paragraphs."""
+    if paragraph.startswith(">>> "):
+        yield f"```pycon\n{paragraph}\n```"
+        return
+    if all(line.startswith("    ") for line in paragraph.split("\n")):
         yield paragraph  # code, as Markdown has it
         return
-    items = [bool(ITEM.match(line)) and not NEW_PARAGRAPH.match(line) for line in lines]
-    if sum(items) >= 2 and items[0]:
-        yield "\n".join(
-            f"* {_as_code(line)}" if item else f"  {line.strip()}" for line, item in zip(lines, items, strict=True)
-        )
-        return
-    part: list[str] = []
-    for line in lines:
-        if part and NEW_PARAGRAPH.match(line):
+    rows: list[str] = []
+    for part in _split(paragraph):
+        word, _, rest = " ".join(part).partition(" ")
+        if _is_list(part):
+            rows += [_row(item) for item in _items(part)]
+        elif word in ("Returns", "Yields", "Raises"):
+            rows.append(f"{word}\n: {rest}")
+        else:
+            if rows:
+                yield "\n\n".join(rows)
+            rows = []
             yield "\n".join(part)
+    if rows:
+        yield "\n\n".join(rows)
+
+
+def _split(paragraph: str) -> Iterator[list[str]]:
+    """The lines of a paragraph in parts: a list of items or a text, what is returned, what is raised, a source."""
+    part: list[str] = []
+    for line in paragraph.split("\n"):
+        if part and NEW_PARAGRAPH.match(line):
+            yield part
             part = []
         part.append(line)
-    yield "\n".join(part)
+    yield part
 
 
-def _as_code(line: str) -> str:
-    name, _, words = line.partition(": ")
-    return f"`{name}`: {words}"
+def _is_item(line: str) -> bool:
+    return bool(ITEM.match(line)) and not NEW_PARAGRAPH.match(line)
+
+
+def _is_list(lines: list[str]) -> bool:
+    return _is_item(lines[0]) and all(_is_item(line) or line.startswith("    ") for line in lines)
+
+
+def _items(lines: list[str]) -> Iterator[str]:
+    """Each item on one line."""
+    item = ""
+    for line in lines:
+        if item and _is_item(line):
+            yield item
+            item = ""
+        item = f"{item} {line.strip()}" if item else line
+    yield item
+
+
+def _row(item: str) -> str:
+    """A row of a definition list."""
+    label, _, words = item.partition(": ")
+    return f"`{label}`\n: {words}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from build_site.docstrings import markdown
+from build_site.docstrings import markdown, without_examples
 from tinygrad_lora import core
 from tinygrad_lora.core.node import Op
 
@@ -107,7 +107,7 @@ def _first_line(node: ast.FunctionDef | ast.ClassDef) -> int:
 
 def _file(module: ModuleType, parts: list[Part], run: str) -> str:
     name = module.__name__.rpartition(".")[2]
-    cut = [BESIDE.format(words=markdown(part.words), code=part.code) for part in parts]
+    cut = [BESIDE.format(words=markdown(without_examples(part.words)), code=part.code) for part in parts]
     return "\n".join([f"## {name}.py", "", markdown(inspect.getdoc(module) or ""), "", *cut, "It runs:", "", run, ""])
 
 

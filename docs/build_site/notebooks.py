@@ -91,7 +91,7 @@ def solve(id: str) -> str:
     """The exercise itself, with Python in the reader's browser, where the site has the playground."""
     if id not in PLAYED or not (EXTRA / "playground").is_dir():
         return ""
-    frame = f'<iframe loading="lazy" title="Exercise {id}" src="../playground/index.html?exercise={id}&embed"></iframe>'
+    frame = f'<iframe title="Exercise {id}" data-src="../playground/index.html?exercise={id}&embed"></iframe>'
     return f'\n\n<details class="solve"><summary>Solve it on this page</summary>{frame}</details>'
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from build_site import engine, error_index, notebooks, reference
+from build_site import engine, error_index, gallery, notebooks, reference
 from tinygrad_lora.files import write_atomically
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
@@ -21,25 +21,22 @@ def pages() -> dict[str, str]:
 
 
 def tutorials_page() -> str:
-    """The list of the tutorials."""
+    """The gallery of the tutorials."""
     headings = notebooks.headings()
     minutes = sum(heading.minutes for heading in headings.values())
-    rows = [
-        f"| [{one.number} · {one.title}](tutorials/{stem}.ipynb), {one.minutes}&nbsp;min | {one.outcome} |"
-        for stem, one in headings.items()
-    ]
     return "\n".join(
         [
-            "# Tutorials",
+            "# The course",
             "",
-            f"{len(headings)} notebooks, {minutes // 60} hours and {minutes % 60} minutes in all. Each stands alone: a",
-            "later one never needs the code that you wrote in an earlier one. `tinygrad-lora learn` lists them with",
-            "what you have done, `tinygrad-lora learn 04` opens your own copy. `check` says what is right, and why",
-            "something is wrong.",
+            f"{len(headings)} tutorials, {minutes // 60} hours and {minutes % 60} minutes in all. Each is a notebook",
+            "with exercises that are checked as you work. Each stands alone: you never need the code that you wrote in",
+            "an earlier one. New to gradients? Begin with 01. Here for LoRA? Try 11. Here for the compiler? Try 09.",
             "",
-            "| tutorial | after it |",
-            "|---|---|",
-            *rows,
+            gallery.cards(headings),
+            "",
+            "You can read all of them here. To work on one, open your own copy: `tinygrad-lora learn 04`.",
+            "`tinygrad-lora learn` lists them, with what you have done. In a notebook `check` says what is right, and",
+            "why something is wrong. No Python on your machine? [The lab](../lab.md) runs the course in a browser.",
             "",
             "```{toctree}",
             ":hidden:",

@@ -1,4 +1,4 @@
-"""The API reference, made from the package itself: every public name with its words, shapes, gradients and source."""
+"""The API reference, made from the package itself: every public name with words, parameters, examples and source."""
 
 import html
 import inspect
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lora as tl
-from build_site.docstrings import docstring, first_line, markdown
+from build_site.docstrings import docstring, first_line, items, markdown
 from build_site.examples import LAYERS, Example, example
 from tinygrad_lora.core.node import Op
 
@@ -26,6 +26,15 @@ FURTHER = {
     "tinygrad_lora.view.chart": "Charts side by side",
     "tinygrad_lora.learn": "Writing exercises",
 }
+# Bases that have no entry of their own: what they give to these classes stands there.
+INHERITED = {
+    "Layer": ("NamedWeights",),
+    "LoRALinear": ("MergeableLayer", "AdaptedLayer"),
+    "LoHa": ("Factored",),
+    "CompiledFunction": ("LastProgram",),
+}
+# What the engine sets for speed: no reader calls it.
+HIDDEN = {"Op.accelerate", "Op.general", "Op.apply"}
 PASSES = "tinygrad_lora.compiler.pipeline"
 INTRODUCTIONS = {
     "Functions of nodes or arrays": r"""
@@ -64,7 +73,10 @@ def slug(title: str) -> str:
 
 
 def _overview() -> str:
-    parts = ["# Reference\n\nEvery public name: what it computes, shapes, gradients, errors and source.\n"]
+    parts = [
+        "# Reference\n\nEvery public name: what it computes, shapes, gradients, errors and source. Examples begin with",
+        "`import numpy as np` and `import tinygrad_lora as tl`.\n",
+    ]
     for title, (module, names) in groups().items():
         rows = [
             f"| {{py:obj}}`{name} <{module}.{name}>` | {_in_a_row(getattr(import_module(module), name))} |"
@@ -114,7 +126,7 @@ def _entry(name: str, thing: Any, module: str, note: str = "") -> str:
     kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
     shown = example(name) if module == tl.__name__ else None
     body = [
-        markdown(docstring(thing)) if kind != "data" else _data(thing),
+        markdown(words(thing)) if kind != "data" else _data(thing),
         note,
         _operation(thing) if isinstance(thing, Op) else "",
         _example(name, thing, shown) if shown else "",
@@ -168,21 +180,54 @@ def _example(name: str, thing: Any, shown: Example) -> str:
     return "\n\n".join(parts)
 
 
+def words(thing: Any) -> str:
+    """The docstring; for an operation that does not describe its operands, with the list of its base."""
+    text = docstring(thing)
+    if isinstance(thing, Op):
+        undescribed = set(re.findall(r"\w+", thing.signature)) - set(items(text))
+        for base in type(thing).__mro__[1:]:
+            lists = [part for part in docstring(base).split("\n\n") if undescribed & set(items(part))]
+            if lists:
+                return "\n\n".join([text, *(_only(part, undescribed) for part in lists)])
+    return text
+
+
+def _only(part: str, names: set[str]) -> str:
+    """The items of a list that describe one of these names, and what is returned and raised."""
+    lines = part.split("\n")
+    return "\n".join(line for line in lines if not (own := items(line)) or names & set(own))
+
+
+def members(kind: type) -> dict[str, Any]:
+    """The public methods and properties that the class defines, and those of bases that have no entry of their own."""
+    extra = INHERITED.get(kind.__name__, ())
+    classes = [kind, *(base for base in kind.__mro__ if base.__name__ in extra)]
+    found: dict[str, Any] = {}
+    for name, member in ((name, member) for one in classes for name, member in vars(one).items()):
+        shown = inspect.isfunction(function_of(member)) or isinstance(member, property)
+        if shown and not name.startswith("_") and f"{kind.__name__}.{name}" not in HIDDEN:
+            found.setdefault(name, member)
+    return found
+
+
+def function_of(member: Any) -> Any:
+    """The function in a class method or a static method; anything else as it is."""
+    return member.__func__ if isinstance(member, classmethod | staticmethod) else member
+
+
 def _members(kind: type) -> Iterator[str]:
-    """The public methods and properties that the class itself defines and describes."""
+    """The entries of the members that are described."""
     homes = {name: module for module, names in groups().values() for name in names}
     base = next((base.__name__ for base in kind.__mro__[1:] if base.__name__ in homes), None)
     if base:
         yield f"A kind of {{py:class}}`{base} <{homes[base]}.{base}>`, with its methods."
-    for name, member in vars(kind).items():
-        function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
-        words = inspect.cleandoc(getattr(function, "__doc__", None) or "")
-        if name.startswith("_") or not words:
-            continue
-        if inspect.isfunction(function):
-            yield _directive("method", f"{name}{_signature(function, method=True)}", markdown(words), colons=5)
-        elif isinstance(member, property):
-            yield _directive("property", name, markdown(words), colons=5)
+    for name, member in members(kind).items():
+        function = function_of(member)
+        text = markdown(docstring(function))
+        if text and isinstance(member, property):
+            yield _directive("property", name, text, colons=5)
+        elif text:
+            yield _directive("method", f"{name}{_signature(function, method=True)}", text, colons=5)
 
 
 def _signature(thing: Any, method: bool = False) -> str:

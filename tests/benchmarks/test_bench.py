@@ -478,7 +478,7 @@ def test_a_wrong_name_or_number_gets_one_sentence_and_no_files(arguments, senten
         ("variants lora --out .", ". is a folder: name a file in it"),
         ("variants lora --out a_file/table.md", "a_file: "),
         ("--quack", "unrecognized arguments: --quack; `python3 run.py bench --help` says what can be given"),
-        ("finetun", "argument {variants,finetune,microgpt,grading,feedback}: invalid choice: 'finetun'"),
+        ("finetun", "argument {variants,finetune,microgpt,sweep,grading,feedback}: invalid choice: 'finetun'"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_line(arguments, sentence, tmp_path, monkeypatch, capsys):
@@ -490,7 +490,7 @@ def test_what_cannot_be_done_is_told_in_a_line(arguments, sentence, tmp_path, mo
     assert [path.name for path in tmp_path.iterdir()] == ["a_file"]
 
 
-@pytest.mark.parametrize("command", ["", "variants", "finetune", "microgpt", "grading"])
+@pytest.mark.parametrize("command", ["", "variants", "finetune", "microgpt", "sweep", "grading"])
 def test_every_command_has_help_that_fits(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):

@@ -1,7 +1,5 @@
 """What refutes a pass: a small program, what it gives with and without the pass, and the graph before and after."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib import import_module
 

@@ -1,7 +1,5 @@
 """An endless stream of random programs, in which every kind of line soon follows every other kind."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

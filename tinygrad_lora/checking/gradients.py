@@ -16,11 +16,18 @@ from ..errors import GradientError
 def check_gradients(
     f: Callable[..., ComputationNode], *arrays: Operand, rtol: float = 1e-5, step: float = 1e-6
 ) -> float:
-    r"""Compare the gradients of f with $\frac{f(x + h) - f(x - h)}{2h}$, entry by entry; give the largest difference.
+    r"""Compare the gradients of f with $\frac{f(x + h) - f(x - h)}{2h}$, entry by entry.
 
-    f takes nodes and gives a scalar node; `arrays` are its float64 arguments. Differences are relative to the largest
-    entry of that gradient, or absolute where it is below 1. Raises GradientError that names the argument, the entry and
-    both numbers if one exceeds `rtol`.
+    f: a function of nodes that gives a scalar node
+    *arrays: its arguments, arrays of float64 of any shape; keep away from kinks such as `relu` at 0
+    rtol: the largest difference that is allowed, relative to the largest entry of that gradient, or absolute where it
+        is below 1
+    step: h for a number x is this times |x| + 1
+    Returns the largest difference, a float.
+    Raises GradientError that names the argument, the entry and both numbers if one exceeds `rtol`.
+
+    >>> tl.check_gradients(lambda x: tl.sum(tl.tanh(x)), np.array([0.5, -1.0])) < 1e-8
+    True
     """
     points = [np.array(a, dtype=np.float64) for a in arrays]
     leaves = [constant(p) for p in points]

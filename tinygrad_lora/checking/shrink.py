@@ -1,7 +1,5 @@
 """Shrink a program that fails: remove, cut and simplify, as long as it still fails."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Writes a program line by line: runs each line at once, and keeps it if its numbers are what the style asks for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod

@@ -38,6 +38,21 @@ class CompiledFunction(LastProgram):
     function and generates a program; later calls run it. The values of parameters are read at every call. Threads may
     share it: each call that runs at the same time as another has memory of its own. `.source`, `.graph`, `.snapshots`,
     `.report` and `.explain()` tell of the program that ran last. Before there is one they raise CompileError.
+
+    function, passes, buffers, engine, without, check, memory: as in `tl.compile`, which makes it
+    Returns what the function returns, with arrays in place of nodes, when it is called.
+    Raises what `tl.compile` does.
+
+    >>> step = tl.compile(lambda x: tl.exp(x) * 2.0, buffers=False)
+    >>> step.prepare(np.zeros(2)) is step
+    True
+    >>> print(step.source)
+    def compiled(x):
+        t0 = np.exp(x) * 2.0  # exp scale (2,)...
+        return t0
+    >>> step(np.zeros(2)), step
+    (array([2., 2.]), <compiled compiled, 1 programs>)
+    >>> look = step.watch()  # what a function that calls it depends on
     """
 
     def __init__(
@@ -84,7 +99,12 @@ class CompiledFunction(LastProgram):
         return self if instance is None else partial(self, instance)
 
     def prepare(self, /, *args: Any, **keywords: Any) -> CompiledFunction:
-        """Generate the program for arguments like these without running it."""
+        """Generate the program for arguments like these without running it.
+
+        *args, **keywords: arguments like those of a call; only shapes and dtypes of arrays count
+        Returns the compiled function itself.
+        Raises CompileError for nodes, TraceError as the first call does.
+        """
         call = self._bind(args, keywords)
         if call is None:
             raise CompileError(f"{self.name} is prepared with arrays like those of a call, not with nodes")
@@ -92,7 +112,10 @@ class CompiledFunction(LastProgram):
         return self
 
     def watch(self) -> Callable[[], Any]:
-        """What a function depends on that calls this one: what this one depends on."""
+        """What a function depends on that calls this one: what this one depends on.
+
+        Returns a function without arguments; what it gives is equal as long as the graph is the same.
+        """
         return lambda: self.structure()
 
     # --- Programs ---
@@ -239,22 +262,40 @@ def compile(
     such as `np.float64(x)`. A layer is traced again when its structure changes: an adapter is added, merged or switched
     off. Changes to anything else that a function uses go unnoticed: compile it again.
 
-    `passes` replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced.
-    `buffers=False` prints plain expressions, which allocate every result. `engine="numba"` runs the same graph as loops
-    in machine code (`pip install "tinygrad-lora[speed]"`), which takes seconds to make; `engine="auto"` does so where
-    that is installed and known to win, and `.report` says why or why not. `without` leaves out techniques by name.
-
     Before a new program runs for the first time, it is compared with its graph on the same arrays, run operation by
-    operation: by default where that takes at most 15 % of the time that compiling took and 256 MB, with `check=True`
-    always, with `check=False` never. If they differ by more than rounding does, MiscompiledWarning names the part of
-    the graph and plain NumPy runs in place of the program.
+    operation. If they differ by more than rounding does, MiscompiledWarning names the part of the graph and plain NumPy
+    runs in place of the program.
 
-    With `memory` a program's planned memory is at most so many bytes: arrays that would wait long for a reader are
-    computed again just before it, those first that give back most bytes for their time. `.report` says what that costs.
-
+    function: a function of nodes, or a layer; None where `compile` is a decorator with arguments
+    passes: what replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced
+    buffers: False prints plain expressions, which allocate every result; True writes into memory that is planned once
+    engine: "numpy"; "numba" runs the same graph as loops in machine code (`pip install "tinygrad-lora[speed]"`), which
+        takes seconds to make; "auto" does so where that is installed and known to win, and `.report` says why or why
+        not
+    without: names of techniques to leave out, as `.report` lists them
+    check: whether a new program is compared with its graph: True always, False never; None where that takes at most 15
+        % of the time that compiling took and 256 MB
+    memory: the most bytes that a program's planned memory may have: arrays that would wait long for a reader are
+        computed again just before it, those first that give back most bytes for their time. `.report` says what that
+        costs. None sets no bound
+    Returns a `CompiledFunction`; a decorator where no function is given.
     Raises CompileError for what is no function and for an unknown engine or technique. A call raises DtypeError for
     arrays that are not of real numbers. The first call raises TraceError where the function returns something else than
     nodes, or asks a node for its numbers, and CompileError for a program that does not fit `memory`.
+
+    >>> @tl.compile(buffers=False)
+    ... def half(x, w):
+    ...     return (x @ w) * 0.5
+    >>> half(np.ones((2, 3)), np.ones((3, 1)))
+    array([[1.5],
+           [1.5]])
+    >>> print(half.source)
+    def half(x, w):
+        t0 = x @ w     # matmul (2, 1)...
+        t1 = t0 * 0.5  # scale (2, 1)...
+        return t1
+    >>> tl.compile(tl.Linear(3, 1, seed=0))(np.ones((2, 3))).shape
+    (2, 1)
     """
     settings: dict[str, Any] = {"buffers": buffers, "engine": engine, "without": without, "check": check}
     settings["memory"] = memory

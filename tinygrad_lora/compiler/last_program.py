@@ -68,7 +68,20 @@ class LastProgram:
         return memory_of(planned)
 
     def explain(self) -> str:
-        """Every change that the passes made, with the law that allows it, and every choice of calls and memory."""
+        """Every change that the passes made, with the law that allows it, and every choice of calls and memory.
+
+        Returns a text.
+
+        >>> step = tl.compile(lambda x: tl.exp(x * 1.0) + 0.0)
+        >>> step(np.zeros(2))
+        array([1., 1.])
+        >>> "simplify" in step.report, "simplify" in step.explain(), len(step.snapshots) > 0
+        (True, True, True)
+        >>> step.graph.outputs[0].op, step.program.source == step.source, step.captured
+        (exp, True, {})
+        >>> print(str(step.memory).splitlines()[0])
+        array  shape  bytes  made in step  last read in step
+        """
         return explanation(self.program.traced, self.snapshots, LAWS, self.program.planned)
 
     @property
@@ -90,9 +103,19 @@ class LastProgram:
     def save(self, path: str | os.PathLike[str], *, parameters: bool = False) -> Path:
         """Write the program as a Python file that needs NumPy alone and runs by itself.
 
-        Its function takes the arguments and then the values of the parameters, as `compiled.captured` lists them. With
-        `parameters` these are written as well, to a file of the same name that ends in .npz, and `load_parameters()` in
-        the program reads them: `program(x, *load_parameters())`.
+        Its function takes the arguments and then the values of the parameters, as `compiled.captured` lists them.
+
+        path: that of the file, such as "step.py"
+        parameters: True writes their values as well, to a file of the same name that ends in .npz, and
+            `load_parameters()` in the program reads them: `program(x, *load_parameters())`
+        Returns the path.
+        Raises CompileError before the first call, and for a program of another engine than NumPy.
+
+        >>> import pathlib, tempfile
+        >>> step = tl.compile(lambda x: tl.exp(x)).prepare(np.zeros(2))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print("import numpy as np" in step.save(pathlib.Path(folder, "step.py")).read_text())
+        True
         """
         if self.program.engine != "numpy":
             needs = f"a program of the engine {self.program.engine!r} needs that library"

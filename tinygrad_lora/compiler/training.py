@@ -29,7 +29,18 @@ class TrainingStep(CompiledFunction):
 
     The step keeps the parameters that it trains in memory of its own and writes new numbers there: an array that was
     taken from `p.value` before a step shows the new numbers after it, so copy what must last. Threads that call the
-    same step take turns. Raises what `compile_training_step` does.
+    same step take turns.
+
+    model, loss, optimizer, input_gradient, micro_batches, **options: as in `tl.compile_training_step`, which makes it
+    Returns the loss, a Python float, when it is called; with `input_gradient` a pair of it and the gradient of x.
+    Raises what `tl.compile_training_step` does.
+
+    >>> model = tl.Sequential(tl.Linear(2, 1, seed=0))
+    >>> step = tl.compile_training_step(model, tl.mse, tl.SGD(model.parameters(), lr=0.1))
+    >>> x, target = np.ones((4, 2)), np.zeros((4, 1))
+    >>> first, second = step(x, target), step(x, target)
+    >>> second < first, isinstance(step, tl.TrainingStep)
+    (True, True)
     """
 
     def __init__(
@@ -49,7 +60,7 @@ class TrainingStep(CompiledFunction):
                 if not set(optimizer.parameters) & set(topological_order([value])):
                     raise GradientError(f"{OTHER_MODEL}: is it another model's?")
                 value = value if micro_batches == 1 else value * (1 / micro_batches)
-                slopes = gradients(value, [*optimizer.parameters, *([x_part] if input_gradient else [])])
+                slopes = gradients(self.total(value), [*optimizer.parameters, *([x_part] if input_gradient else [])])
                 slopes_of_x += slopes[trained:]
                 part = [value, *slopes[:trained]]
                 totals = [a + b for a, b in zip(totals, part, strict=True)] if totals else part
@@ -89,7 +100,18 @@ class TrainingStep(CompiledFunction):
             value, *rest = super().__call__(x, target)
             self.storage.write(rest[self.input_gradient :])
             self.optimizer.after_step()
-        return (float(value), rest[0]) if self.input_gradient else float(value)
+        loss = self.reported(value)
+        return (loss, rest[0]) if self.input_gradient else loss
+
+    # What a step of several runs at once does differently, in which the loss is one number for each.
+
+    def total(self, loss: ComputationNode) -> ComputationNode:
+        """The number whose gradient is taken."""
+        return loss
+
+    def reported(self, loss: Any) -> Any:
+        """What the caller gets of the loss."""
+        return float(loss)
 
     def _as_input(self, x: Any) -> Any:
         """x as an array in the dtype of the model, as `forward` takes it: float32 stays float32."""
@@ -183,16 +205,29 @@ def compile_training_step(
 ) -> TrainingStep:  # fmt: skip
     """One generated function for forward, loss, gradients and the optimizer's update; `step(x, target) -> float`.
 
-    `loss(output, target)` gives a scalar node. The parameters that `optimizer` holds are the ones that train. With
-    `input_gradient`, for a model that is a part of something larger, `step(x, target)` gives the loss and its gradient
-    with respect to x, as a new array in the model's dtype. With `micro_batches` n a batch is cut into n equal parts, of
-    which one after another goes forward and back, and their gradients are added up: the same step as with the whole
-    batch, if the loss is a mean over samples and no layer looks at several of them, and the memory of one part. The
-    other arguments are those of `compile`.
+    The parameters that the optimizer holds are the ones that train.
 
+    model: a layer or a function of a node
+    loss: a function of the model's output and the target that gives a scalar node, such as `tl.mse`
+    optimizer: one such as `tl.SGD` or `tl.Adam`
+    input_gradient: True, for a model that is a part of something larger, gives the loss and its gradient with respect
+        to x, as a new array in the model's dtype
+    micro_batches: n cuts a batch into n equal parts, of which one after another goes forward and back, and their
+        gradients are added up: the same step as with the whole batch, if the loss is a mean over samples and no layer
+        looks at several of them, and the memory of one part
+    passes, buffers, engine, without, check, memory: as in `tl.compile`
+    Returns a `TrainingStep`.
     Raises CompileError for a wrong model or optimizer. A call raises GradientError where the loss is no number or
     depends on none of the optimizer's parameters, ShapeError for an input that does not fit or cannot be cut,
     ValueError for a negative label, MergedError while an adapter is merged. A failed call changes nothing.
+
+    >>> model = tl.Sequential(tl.Linear(2, 8, seed=0), tl.tanh, tl.Linear(8, 1, seed=1))
+    >>> step = tl.compile_training_step(model, tl.mse, tl.Adam(model.parameters(), lr=0.05))
+    >>> x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> target = np.array([[0.0], [1.0], [1.0], [0.0]])
+    >>> losses = [step(x, target) for _ in range(200)]
+    >>> losses[0] > 0.3, losses[-1] < 0.01
+    (True, True)
     """
     return TrainingStep(
         model, loss, optimizer, input_gradient=input_gradient, micro_batches=micro_batches,

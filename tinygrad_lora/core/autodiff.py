@@ -100,8 +100,23 @@ def backward(output: ComputationNode, seed: Operand = None) -> None:
     """Add d(output)/d(node) into `.gradient` of every node below that requires one. Calling it twice doubles.
 
     A non-scalar output needs `seed`, an array of its shape: the gradient is then that of `sum(seed * output)`.
+
+    output: the node to start at, such as a loss; as a method, `loss.backward()`, it is the node itself
+    seed: an array of the output's shape, what flows into it; None stands for 1 and is for a scalar output alone
     Raises GradientError without one or where nothing is trainable, ShapeError for a seed of another shape, TraceError
     for a symbolic output, StaleGraphError where a parameter has a new value. Then nothing is changed.
+
+    >>> w = tl.parameter([1.0, 2.0])
+    >>> tl.sum(w * w).backward()
+    >>> w.gradient
+    array([2., 4.])
+    >>> (3.0 * w).backward(seed=[1.0, 10.0])  # adds to what is there
+    >>> w.gradient
+    array([ 5., 34.])
+    >>> (3.0 * w).backward()
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.GradientError: backward() starts at a number, and this node has shape (2,): ...
     """
     if not output.known:
         raise TraceError(f"{output!r} is symbolic, so it has no numbers to send back: use tl.gradients(output, wrt)")
@@ -130,7 +145,17 @@ def _seed(output: ComputationNode, seed: Operand, who: str) -> Value:
 
 @explained
 def zero_gradients(output: ComputationNode) -> None:
-    """Forget the gradients of every node that `output` depends on."""
+    """Forget the gradients of every node that `output` depends on.
+
+    output: a node, such as the loss; what it depends on forgets its gradient
+
+    >>> w = tl.parameter(3.0)
+    >>> loss = w * w
+    >>> loss.backward()
+    >>> tl.zero_gradients(loss)
+    >>> w.gradient is None
+    True
+    """
     for node in topological_order([output]):
         node.zero_gradient()
 
@@ -139,10 +164,23 @@ def zero_gradients(output: ComputationNode) -> None:
 def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[ComputationNode], seed: Operand = None) -> Any:
     """d(output)/d(wrt) as nodes: a graph that can be drawn, compiled and differentiated again.
 
-    `wrt` is a node, or a list of nodes (then the result is a list). Where the output does not depend on a node, its
-    gradient is zero, of the node's shape. If it depends on none of them, and one of their results may have been turned
-    into a number on the way, LostGradientWarning names the line. `seed` as in `backward`, or a node.
-    Raises GradientError, ShapeError and StaleGraphError as `backward` does, TypeError for what is no node.
+    Where the output does not depend on a node, its gradient is zero, of the node's shape. If it depends on none of
+    them, and one of their results may have been turned into a number on the way, LostGradientWarning names the line.
+
+    output: the node to differentiate
+    wrt: a node, or a list of nodes
+    seed: what flows into the output, an array or a node of its shape; None stands for 1 and is for a scalar output
+        alone
+    Returns a node of the shape of `wrt`, or a list of nodes for a list.
+    Raises TypeError for what is no node, GradientError without a seed for an output that is not scalar, ShapeError for
+    a seed of another shape, StaleGraphError where a parameter has a new value.
+
+    >>> x = tl.parameter(3.0, name="x")
+    >>> slope = tl.gradients(x**3, x)
+    >>> slope.value, tl.gradients(slope, x).value
+    (np.float64(27.0), np.float64(18.0))
+    >>> print(tl.formula(slope))
+    3 * x^2
     """
     wanted = [wrt] if isinstance(wrt, ComputationNode) else list(wrt)
     if other := [x for x in [output, *wanted] if not isinstance(x, ComputationNode)]:
@@ -162,10 +200,21 @@ def gradients(output: ComputationNode, wrt: ComputationNode | Iterable[Computati
 
 @explained
 def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tuple[Any, Any]]:
-    """A function that gives `f(*args)` and its gradient with respect to argument `argnum`. Nests.
+    """A function that gives `f(*args)` and its gradient with respect to one argument. Nests.
 
-    `f` must return a scalar node. On arrays the results are arrays; where they depend on the argument of an enclosing
-    derivative, or on a placeholder, they are nodes. Raises GradientError for another result, or no such argument.
+    Use it where both are needed: `f` runs once. On arrays the results are arrays; where they depend on the argument of
+    an enclosing derivative, or on a placeholder, they are nodes.
+
+    f: a function of nodes that gives a scalar node
+    argnum: which argument, counted from 0
+    Returns a function of the arguments of `f` that gives a pair: the value, a number, and the gradient, of the
+    argument's shape.
+    Raises GradientError where `f` gives anything but a scalar node or there is no such argument, TypeError for what
+    cannot be called. The first two come with the call.
+
+    >>> value, gradient = tl.value_and_grad(lambda w: tl.sum(w * w))(np.array([1.0, 2.0]))
+    >>> value, gradient
+    (np.float64(5.0), array([2., 4.]))
     """
 
     if not callable(f):
@@ -196,9 +245,21 @@ def value_and_grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., tupl
 
 @explained
 def grad(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
-    """The gradient of a scalar function with respect to argument `argnum`, as a function. Nests: `grad(grad(f))`.
+    """The gradient of a scalar function with respect to one argument, as a function. Nests: `grad(grad(f))`.
 
-    It has the argument's shape. Raises GradientError as `value_and_grad` does.
+    f: a function of nodes that gives a scalar node
+    argnum: which argument, counted from 0
+    Returns a function of the arguments of `f`; it gives an array of that argument's shape, or a node where
+    `value_and_grad` does.
+    Raises GradientError where `f` gives anything but a scalar node or there is no such argument, TypeError for what
+    cannot be called.
+
+    >>> tl.grad(lambda x: x**3)(2.0)
+    np.float64(12.0)
+    >>> tl.grad(tl.grad(lambda x: x**3))(2.0)
+    np.float64(12.0)
+    >>> tl.grad(lambda x, w: tl.sum(x * w), argnum=1)(np.arange(3.0), np.ones(3))
+    array([0., 1., 2.])
     """
     both = value_and_grad(f, argnum)
     return lambda *args: both(*args)[1]

@@ -39,9 +39,39 @@ def topological_order(outputs: Iterable[ComputationNode]) -> list[ComputationNod
 class Graph:
     """A function as data: call it on arrays, print it, rewrite it. What its outputs do not need is not in it.
 
-    `inputs` are leaves without a value: first the `arguments` of a call, then the `weights`, for which a call takes the
-    current values of the parameters in `captured`. It gives a list of arrays, one for each output. Raises GraphError
-    where a placeholder is not listed or a call has another number of arrays, ShapeError for an array of another shape.
+    `nodes` lists all of it, parents before children; `users` says who uses which. `tl.trace` makes a graph from a
+    function.
+
+    inputs: leaves without a value: first the `arguments` of a call, then the `weights`, which stand for parameters
+    outputs: the nodes that a call gives the values of
+    captured: the parameters whose present values a call takes for the `weights`, in their order
+    memory: a dict that passes share along a chain of graphs; None starts a new one
+    Returns a list of arrays, one for each output, when it is called on one array for each argument.
+    Raises GraphError where a placeholder is not listed or a call has another number of arrays, ShapeError for an array
+    of another shape.
+
+    >>> x = tl.placeholder(2, name="x")
+    >>> graph = tl.Graph([x], [tl.exp(x) * 1.0])
+    >>> graph([0.0, 0.0])
+    [array([1., 1.])]
+    >>> print(graph)
+         x = input                  float64[2]
+        %1 = exp(x)                 float64[2]
+        %2 = scale(%1, factor=1.0)  float64[2]
+    return   %2
+    >>> graph.flops, [len(users) for users in graph.users.values()]
+    (4, [1, 1, 0])
+    >>> [node.op for node, value in graph.running([0.0, 0.0])]
+    [input, exp, scale]
+    >>> def without_factors(node):  # a rule: x * 1 is x
+    ...     return node.parents[0] if node.op is tl.scale and node.params["factor"] == 1 else None
+    >>> print(graph.rewrite(without_factors))
+         x = input   float64[2]
+        %1 = exp(x)  float64[2]
+    return   %1
+    >>> swapped = graph.map(lambda old, parents: tl.tanh(*parents), at=[tl.exp])
+    >>> swapped([0.0, 0.0])
+    [array([0., 0.])]
     """
 
     def __init__(self, inputs: Nodes, outputs: Nodes, captured: Nodes = (), memory: Any = None) -> None:
@@ -71,7 +101,11 @@ class Graph:
         return sum(n.op.flops(n.shape, *(p.shape for p in n.parents), **n.params) for n in self.nodes)
 
     def running(self, *arrays: Operand) -> Iterator[tuple[ComputationNode, Array]]:
-        """Run on arrays and yield each node with its value as it becomes known. The stepper holds this generator."""
+        """Run on arrays and yield each node with its value as it becomes known. The stepper holds this generator.
+
+        *arrays: one array for each of the `arguments`
+        Yields pairs of a node and its value, an array, parents first.
+        """
         inputs = input_arrays(self.arguments, arrays)
         values = dict(zip(self.inputs, [*inputs, *(p.value for p in self.captured)], strict=True))
         for node in self.nodes:
@@ -91,6 +125,12 @@ class Graph:
 
         `leaves` says which leaf takes the place of which; the others stay. With `at`, `build` is asked at these
         operations alone. Where nothing changes, it is this graph.
+
+        build: a function of an old node and the tuple of its new parents; it gives a node of the old one's shape and
+            dtype
+        leaves: which leaf takes the place of which, a dict; the others stay
+        at: the operations at which `build` is asked; None asks at all of them
+        Returns a Graph; this one itself where nothing changes.
         Raises PassError where `build` gives something of another shape or dtype.
         """
         new = {old: leaf for old, leaf in (leaves or {}).items() if leaf is not old}  # what has changed
@@ -110,6 +150,10 @@ class Graph:
         """Apply `rule` at every node, parents first, until it gives None.
 
         What a rule says must depend on the node alone: it is not asked again, not even in the graphs made of this one.
+
+        rule: a function of a node that gives what takes its place, or None to leave it
+        Returns a Graph; this one itself where the rule never applies.
+        Raises PassError where the rule gives something of another shape or dtype.
         """
         asked = self.memory.setdefault(rule, set())  # nodes at which it has nothing to say
 

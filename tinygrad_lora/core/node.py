@@ -39,7 +39,24 @@ class Op:
     """One operation: a forward line in NumPy, a shape rule and a backward rule.
 
     Called on nodes it makes a node, called on plain arrays it just computes. So the one rule `vjp` serves both ways of
-    differentiating: on arrays it gives numbers, on nodes it gives a graph.
+    differentiating: on arrays it gives numbers, on nodes it gives a graph. A subclass with a `signature`, a line
+    `numpy` and a `vjp` is an operation as soon as it has an instance; nothing else changes.
+
+    >>> tl.exp(np.zeros(2)), tl.exp(tl.constant(np.zeros(2)))
+    (array([1., 1.]), ComputationNode(exp, value=[1. 1.], gradient=-))
+    >>> tl.add.operands(2), tl.add.shape((4, 3), (3,)), tl.add.flops((4, 3), (4, 3), (3,))
+    (['a', 'b'], (4, 3), 12)
+    >>> tl.add.dtype(np.dtype(np.float32), np.dtype(np.float64))
+    dtype('float64')
+    >>> a, b = tl.constant(np.ones((2, 3))), tl.placeholder((3, 4))
+    >>> tl.matmul.infer((a, b), {})
+    ((2, 4), dtype('float64'))
+    >>> x = tl.constant([0.0, 1.0])
+    >>> y = tl.multiply(x, x)
+    >>> tl.multiply.vjp(np.ones(2), y.value, x.value, x.value)
+    (array([0., 1.]), array([0., 1.]))
+    >>> tl.multiply.pullback(np.ones(2), y)
+    (array([0., 1.]), array([0., 1.]))
     """
 
     registry: ClassVar[dict[str, Op]] = registry  # every primitive by name; tests, drawings and exporters walk it
@@ -101,40 +118,78 @@ class Op:
         return self(*[x if type(x) is ComputationNode else _constant(x, None, like) for x in inputs], **params)
 
     def infer(self, inputs: tuple[ComputationNode, ...], params: dict[str, Any]) -> tuple[Shape, DType]:
-        """Shape and dtype of the result, from the operands' alone; or a ShapeError."""
+        """Shape and dtype of the result, from the operands' alone; or a ShapeError.
+
+        inputs: the operands, a tuple of nodes
+        params: the static parameters by name, such as {"axis": (0,), "keepdims": False}
+        Returns a pair: the shape, a tuple of whole numbers, and the dtype.
+        Raises ShapeError where the operands do not fit together.
+        """
         shape, dtypes = self.shape(*[x.shape for x in inputs], **params), [x.dtype for x in inputs]
         return shape, self.dtype(*dtypes, **params) if params else _dtype(self, *dtypes)
 
     def operands(self, n: int) -> list[str]:
-        """The names of n operands: "a, b" gives a and b; "*arrays, axis" gives arrays[0], arrays[1], ..."""
+        """The names of n operands: "a, b" gives a and b; "*arrays, axis" gives arrays[0], arrays[1], ...
+
+        n: how many operands a call has
+        Returns a list of n strings, for messages and labels.
+        """
         plain, _, starred = self.signature.partition("*")
         names = re.findall(r"\w+", plain)[:n]
         return names + [f"{starred.split(',')[0]}[{i}]" for i in range(n - len(names))]
 
     def shape(self, *shapes: Any, **params: Any) -> Shape:
-        """The shape of the result; the operands broadcast unless an operation says otherwise."""
+        """The shape of the result; the operands broadcast unless an operation says otherwise.
+
+        *shapes: the shape of each operand, a tuple of whole numbers
+        **params: the static parameters
+        Returns a tuple of whole numbers.
+        Raises ShapeError, in half a sentence that the engine completes with the names and shapes of the operands.
+        """
         try:
             return _broadcast(*shapes)
         except ValueError:
             raise ShapeError("from the right, each axis must be equal in all of them, or 1") from None
 
     def dtype(self, *dtypes: Any, **params: Any) -> DType:
-        """The dtype of the result."""
+        """The dtype of the result.
+
+        *dtypes: the NumPy dtype of each operand
+        **params: the static parameters
+        Returns a NumPy dtype: unless an operation says otherwise, the one that NumPy itself would choose.
+        """
         return np.result_type(*dtypes)
 
     def vjp(self, *args: Any, **kwargs: Any) -> Gradients:
         """`vjp(g, y, *operands, **params)`: from the gradient g of the output y, that of each operand.
 
         None stands for no gradient. A function of no arguments stands for work to do only if that operand needs it.
+
+        *args: g and y, arrays or nodes of the output's shape, then the operands
+        **kwargs: the static parameters
+        Returns one entry for each operand: an array or a node in the operand's shape before or after broadcasting (the
+        engine sums what was repeated), or one of the two above.
+        Raises GradientError for an operation that has no rule.
         """
         raise GradientError(f"{self.name} has no gradient rule: give its class a method vjp")
 
     def pullback(self, g: Array, node: ComputationNode) -> Gradients:
-        """The rule on arrays: from the gradient g of a node with a value, that of each parent."""
+        """The rule on arrays: from the gradient g of a node with a value, that of each parent.
+
+        g: an array of the node's shape
+        node: a node of this operation that has a value
+        Returns one entry for each parent, as `vjp` does.
+        """
         return self.vjp(g, node._value, *[p._value for p in node.parents], **node.params)
 
     def flops(self, out: Shape, *shapes: Any, **params: Any) -> int:
-        """Floating-point operations: one for each output element, unless an operation says otherwise."""
+        """Floating-point operations: one for each output element, unless an operation says otherwise.
+
+        out: the shape of the result
+        *shapes: the shape of each operand
+        **params: the static parameters
+        Returns a whole number; 0 for a view, which computes nothing.
+        """
         return 0 if self.view else prod(out)
 
     def __repr__(self) -> str:
@@ -166,7 +221,30 @@ _later: Any = None  # in the place of a method that another module gives
 class ComputationNode(ArrayLike):
     """One value of a computation: an operation, its parents, and the array they give.
 
-    Structure is fixed at birth. `gradient` is filled by `backward()` and None until then. Equality is identity.
+    Structure is fixed at birth. `gradient` is filled by `backward()` and None until then. Equality is identity. You
+    rarely call the class: `tl.parameter`, `tl.constant` and `tl.placeholder` make leaves, operations make the rest.
+
+    op: the operation, an `Op`
+    parents: the nodes that it was applied to, a tuple; () for a leaf
+    params: its static parameters by name, such as {"factor": 2.0}
+    shape, dtype: those of the value, known even where the value is not
+    requires_gradient: whether some trainable parameter is below it
+    value: the array, or None while the node is symbolic
+    name: a name for listings and pictures, or None
+    like: the node whose place this one takes when a graph is rewritten; it stands for the same line of the user's code
+
+    >>> x = tl.parameter([[1.0, 2.0], [3.0, 5.0]], name="x")
+    >>> y = x.reshape(4).sum() + x.mean(axis=0).max()
+    >>> y.value, y.known, tl.placeholder(3).known
+    (np.float64(14.5), True, False)
+    >>> y.backward()
+    >>> x.gradient
+    array([[1. , 1.5],
+           [1. , 1.5]])
+    >>> x.value = x.value - 0.1 * x.gradient
+    >>> x.zero_gradient()
+    >>> x.gradient is None
+    True
     """
 
     __slots__ = ("_dtype", "_gradient", "_shape", "_value", "call", "created", "name", "op", "origin", "params",
@@ -248,7 +326,20 @@ def parameter(array: Operand, name: str | None = None, trainable: bool = True) -
     """A leaf that training may change: holds a copy of `array`, which must be floats.
 
     `trainable=False` makes it a frozen parameter: `backward()` does not visit it.
+
+    array: an array, a number or a list of numbers, of any shape
+    name: what listings, formulas and pictures call it; None leaves it without a name
+    trainable: False makes a frozen parameter, which `backward()` does not visit
+    Returns a node of the array's shape and dtype. Numbers and lists of Python floats become float64.
     Raises DtypeError for what is not floats.
+
+    >>> w = tl.parameter([1.0, 2.0], name="w")
+    >>> w
+    ComputationNode(parameter w, value=[1. 2.], gradient=-)
+    >>> tl.parameter([1, 2])
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.DtypeError: a parameter must hold floats, not int64: pass np.asarray(array, ...
     """
     value = checked(array, "a parameter")
     if value.dtype.kind != "f":
@@ -260,7 +351,17 @@ def parameter(array: Operand, name: str | None = None, trainable: bool = True) -
 def constant(array: Operand, name: str | None = None, *, like: DType | None = None) -> ComputationNode:
     """A leaf that never changes: holds a copy of `array`. `like` is the dtype of the arrays that it goes with.
 
+    array: an array, a number or a list, of real numbers or of true and false, of any shape
+    name: what listings, formulas and pictures call it; None leaves it without a name
+    like: a NumPy dtype; a plain number or list of them takes it where NumPy would let it, so that 2.0 beside float32
+        stays float32
+    Returns a node of the array's shape that requires no gradient.
     Raises DtypeError for text and objects.
+
+    >>> tl.constant([1, 2])
+    ComputationNode(constant, value=[1 2], gradient=-)
+    >>> tl.constant(2.0, like=np.dtype(np.float32)).dtype
+    dtype('float32')
     """
     return _constant(array, name, like)
 
@@ -277,6 +378,18 @@ def _constant(array: Operand, name: str | None, like: DType | None) -> Computati
 def placeholder(shape: int | Shape, dtype: DTypeLike = np.float64, name: str | None = None) -> ComputationNode:
     """A leaf whose value comes later: everything computed from it is symbolic.
 
-    `shape` is a tuple, () for a number, or n for (n,). Raises ShapeError for a negative size, DtypeError for text.
+    shape: a tuple of whole numbers from 0 on, () for a number; n stands for (n,)
+    dtype: what `np.dtype` takes: a class such as np.float32, or its name
+    name: what listings, formulas and pictures call it; None leaves it without a name
+    Returns a node without a value: it has a shape and a dtype, so mistakes of shape show before anything runs.
+    Raises ShapeError for a negative size, DtypeError for text.
+
+    >>> x = tl.placeholder((4, 3), name="x")
+    >>> x @ tl.parameter(np.ones((3, 2)))
+    ComputationNode(matmul, shape=(4, 2), dtype=float64)
+    >>> x @ x
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.ShapeError: matmul: a 'x' (4, 3) and b 'x' (4, 3): the 3 columns of a must ...
     """
     return ComputationNode(INPUT, (), {}, *checked_kind(shape, dtype), False, None, name)

@@ -19,7 +19,14 @@ from .node import DType, Gradients, Key, Op, Operand, Shape, Value
 
 
 class Elementwise(Op):
-    """An operation that works on each element alone; operands of different shapes broadcast."""
+    """An operation that works on each element alone; operands of different shapes broadcast.
+
+    x: a node, an array or a number of any shape
+    a, b: nodes, arrays or numbers; their shapes are aligned from the right, and an axis of length 1 is repeated
+    Returns a node where an operand is one, else an array; of the shape that the operands broadcast to, in NumPy's
+    dtype.
+    Raises ShapeError where the shapes of nodes do not broadcast, ValueError where those of plain arrays do not.
+    """
 
     elementwise = True
 
@@ -34,8 +41,12 @@ class Elementwise(Op):
 class Matmul(Op):
     r"""$Y = A B$, so $\bar A = \bar Y B^\top$ and $\bar B = A^\top \bar Y$.
 
-    A is (..., n, k), B is (..., k, m), Y is (..., n, m); a vector is a row on the left, a column on the right, and that
-    axis is gone in Y. Raises ShapeError for any other shapes, numbers too.
+    The infix form is `a @ b`.
+
+    a: a node or an array, (..., n, k); a vector (k,) is a row, and that axis is gone in Y
+    b: a node or an array, (..., k, m); a vector (k,) is a column, and that axis is gone in Y
+    Returns Y, (..., n, m), a node where an operand is one.
+    Raises ShapeError for any other shapes, numbers too; ValueError where plain arrays do not fit.
     """
 
     signature, numpy, ufunc = "a, b", "a @ b", "np.matmul"
@@ -64,7 +75,11 @@ class Matmul(Op):
 
 
 class Scale(Elementwise):
-    r"""$y = s\,x$ for a number $s$, so $\bar x = s\,\bar y$."""
+    r"""$y = s\,x$ for a number $s$, so $\bar x = s\,\bar y$.
+
+    factor: the real number s, which is part of the graph; for an array use `multiply`
+    Raises DtypeError for a factor that is no real number.
+    """
 
     signature, numpy, ufunc = "x, *, factor", "x * factor", "np.multiply"
 
@@ -116,7 +131,11 @@ class Divide(Elementwise):
 
 
 class Power(Elementwise):
-    r"""$y = x^n$ for a number $n$, so $\bar x = n\,x^{n-1}\,\bar y$."""
+    r"""$y = x^n$ for a number $n$, so $\bar x = n\,x^{n-1}\,\bar y$.
+
+    exponent: the real number n, which is part of the graph; for an array write exp(n * log(x))
+    Raises DtypeError for an exponent that is no real number.
+    """
 
     signature, numpy, ufunc = "x, *, exponent", "x**exponent", "np.power"
 
@@ -194,7 +213,10 @@ class Greater(Elementwise):
 
 
 class Where(Elementwise):
-    r"""$y = a$ where the condition holds, else $b$; each gets the gradient where it was chosen, else 0."""
+    """$y = a$ where the condition holds, else $b$; each gets the gradient where it was chosen, else 0.
+
+    condition: a node or an array of true and false, which broadcasts with a and b
+    """
 
     signature, numpy = "condition, a, b", "np.where(condition, a, b)"
 
@@ -208,7 +230,9 @@ class Where(Elementwise):
 class Transpose(Op):
     r"""$Y = X^\top$, the last two axes swapped, so $\bar X = \bar Y^\top$.
 
-    Raises ShapeError for a number or a vector, which have no transpose.
+    x: a node or an array, (..., n, m)
+    Returns Y, (..., m, n).
+    Raises ShapeError for a number or a vector, which have no transpose; ValueError where they are plain arrays.
     """
 
     signature, numpy, view = "x", "x.mT", True
@@ -296,8 +320,11 @@ class ReduceMax(ReduceSum):
 class Take(Op):
     r"""$y_k = x_{i_k j_k \dots}$: whole-number arrays say which rows, or which elements; the gradient returns there.
 
-    One array of indices for each of the first axes of x; their shape takes the place of these axes in y. Raises
-    DtypeError for indices that are not whole numbers, ShapeError for more than x has axes, IndexError out of bounds.
+    x: a node or an array, (rows, ...)
+    indices: one array of whole numbers for each of the first axes of x; negative ones count from the end
+    Returns y: the shape of the indices takes the place of these axes.
+    Raises DtypeError for indices that are not whole numbers, ShapeError for more than x has axes, IndexError out of
+    bounds.
     """
 
     signature, numpy = "x, *indices", "x[indices]"
@@ -400,7 +427,11 @@ class Concatenate(Op):
 
 
 class Identity(Op):
-    r"""$y = x$, so $\bar x = \bar y$: the same value, as a node of its own."""
+    r"""$y = x$, so $\bar x = \bar y$: the same value, as a node of its own.
+
+    x: a node or an array
+    Returns a node of the same shape and value; of an array the array itself.
+    """
 
     signature, numpy, view = "x", "x", True
 
@@ -415,7 +446,12 @@ class StopGradient(Identity):
 
 
 class Cast(Elementwise):
-    r"""$y = x$ in another dtype; $\bar x$ is $\bar y$ in that of $x$. No gradient passes from whole numbers."""
+    r"""$y = x$ in another dtype; $\bar x$ is $\bar y$ in that of $x$. No gradient passes from whole numbers.
+
+    dtype: what `np.dtype` takes: a class such as np.float32, or its name
+    Returns y, of the shape of x.
+    Raises TypeError for a dtype that holds no numbers.
+    """
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"
 

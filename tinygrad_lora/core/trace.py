@@ -18,11 +18,24 @@ ARRAY = np.ndarray | np.generic | ComputationNode
 
 @explained
 def trace(f: Callable[..., Any], *examples: object) -> Graph:
-    """The graph of `f` for inputs like `examples`: arrays become placeholders of their shape and dtype.
+    """The graph of `f`, recorded by calling it once: arrays become placeholders of their shape and dtype.
 
-    Anything else (a number, a string, None) is passed to `f` as it is and becomes part of the graph. Parameters that
-    `f` uses become inputs as well, listed in `captured`: their values may change without tracing again.
+    Parameters that `f` uses become inputs as well, listed in `captured`: their values may change without tracing again.
+
+    f: a function of nodes that gives a node, or a tuple or list of them; a layer is one
+    *examples: one for each argument of `f`: an array or node says the shape and dtype; anything else (a number, a
+        string, None) is passed as it is and becomes part of the graph
+    Returns a Graph.
     Raises TraceError where `f` returns something else than nodes, or asks a node for its numbers.
+
+    >>> graph = tl.trace(lambda x, n: tl.sum(x) ** n, np.zeros(3), 2)
+    >>> print(graph)
+         x = input                                     float64[3]
+        %1 = reduce_sum(x, axis=(0,), keepdims=False)  float64[]
+        %2 = power(%1, exponent=2)                     float64[]
+    return   %2
+    >>> graph([1.0, 2.0, 3.0])
+    [np.float64(36.0)]
     """
     return traced(f, examples, argument_names(f, len(examples)))
 

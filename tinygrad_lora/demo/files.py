@@ -1,7 +1,6 @@
 """What the demo leaves behind: a folder of files, the page last, each complete or not there."""
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from ..compiler.standalone import archive
 from ..errors import RenderError
-from ..files import write_atomically
+from ..files import FilePath, write_atomically
 from ..nn import adapter_weights
 from ..nn.adapters.model.switching import adapters
 from ..view import draw, listing, render
@@ -25,7 +24,7 @@ REPORT = (
 )
 
 
-def write_files(experiment: Experiment, out: str | os.PathLike[str]) -> dict[str, Path]:
+def write_files(experiment: Experiment, out: FilePath) -> dict[str, Path]:
     """Write the files of the demo into the folder `out`, made if it is missing, and give their paths by what they are.
 
     "graph" and "picture" are the adapted model as SVG and PNG; without Graphviz there is no PNG, and of a graph too

@@ -56,6 +56,16 @@ class AdaptError(ValueError):
     """
 
 
+class SweepError(ValueError):
+    """A sweep asks for runs that there cannot be, or that cannot be trained side by side; nothing was trained.
+
+    Wrong:  `tl.sweep(model, loss, data, rank=[4, 400])` for a layer of 64 inputs
+    Right:  `tl.sweep(model, loss, data, rank=[4, 16])`
+
+    Everything is checked before the first step. The message names the setting, and what there is instead.
+    """
+
+
 class FormatError(ValueError):
     """A file is damaged, or says or asks for something that this package does not do; nothing was changed.
 

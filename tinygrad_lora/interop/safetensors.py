@@ -17,7 +17,7 @@ import numpy as np
 from ..core.node import ComputationNode
 from ..errors import FormatError
 from ..errors.install import with_extra
-from ..files import opened, parse_json, write_atomically
+from ..files import FilePath, opened, parse_json, write_atomically
 from ..nn.layer import Layer
 from ..nn.linear import Linear
 from ..nn.weights import NameMapping, targets_of
@@ -33,19 +33,27 @@ DTYPES = {
 BFLOAT16 = "BF16"  # the upper half of a float32; NumPy has no such dtype
 
 
-def load_safetensors(
-    path: str | os.PathLike[str], model: Layer | None = None, *, mapping: NameMapping = None
-) -> dict[str, Any]:
+def load_safetensors(path: FilePath, model: Layer | None = None, *, mapping: NameMapping = None) -> dict[str, Any]:
     """The arrays of a safetensors file by name, each a new array that may be written to.
 
-    Dtypes are kept, but for BF16, which becomes float32 without loss. With a `model`, its parameters take the arrays of
-    their names, frozen ones too; the weight of a `Linear` is (out, in) in the file, as PyTorch writes it. `mapping` is
-    a function or dict from the names in the file to those of the model's parameters; None skips an array.
+    Dtypes are kept, but for BF16, which becomes float32 without loss.
 
+    path: that of the file
+    model: a layer whose parameters take the arrays of their names, frozen ones too; the weight of a `Linear` is (out,
+        in) in the file, as PyTorch writes it. None only reads
+    mapping: a function or dict from the names in the file to those of the model's parameters; None as a name skips an
+        array
+    Returns a dict of arrays.
     Raises FormatError, which says all that is wrong, if the file is damaged or made to deceive or holds a dtype that
     NumPy does not have, and if an array for the model is missing, unexpected, of another shape or not finite: then the
     model is not changed. WeightsError for a mapping of two names to one, TypeError for one without a model; OSError if
     the file cannot be read; ImportError without the safetensors package.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = tl.save_safetensors(pathlib.Path(folder, "model.safetensors"), tl.Linear(3, 2, seed=0))
+    ...     {name: array.shape for name, array in tl.load_safetensors(path).items()}
+    {'bias': (2,), 'weight': (2, 3)}
     """
     if mapping is not None and model is None:
         raise TypeError("the mapping is to names of parameters: pass the model too, or rename the arrays afterwards")
@@ -66,14 +74,25 @@ def load_safetensors(
 
 
 def save_safetensors(
-    path: str | os.PathLike[str], arrays: Mapping[str, Any] | Layer, metadata: Mapping[str, str] | None = None
+    path: FilePath, arrays: Mapping[str, Any] | Layer, metadata: Mapping[str, str] | None = None
 ) -> Path:
-    """Write arrays or nodes by name, or all parameters of a model, with a note of texts if `metadata` is given.
+    """Write arrays or nodes by name, or all parameters of a model.
 
-    Of a model, the weight of each `Linear` is written as (out, in), which is how PyTorch keeps it. Returns the path.
-    The file is written whole or not at all, and the same arrays give the same bytes. Raises TypeError for names and
-    notes that are not strings, for dtypes that the format does not have, and for layers whose weight is in four bits;
-    MergedError while an adapter is merged.
+    Of a model, the weight of each `Linear` is written as (out, in), which is how PyTorch keeps it. The file is written
+    whole or not at all, and the same arrays give the same bytes.
+
+    path: that of the file
+    arrays: a dict of arrays or nodes by name, or a layer
+    metadata: a note for whoever reads it, a dict of strings; None writes none
+    Returns the path.
+    Raises TypeError for names and notes that are not strings, for dtypes that the format does not have, and for layers
+    whose weight is in four bits; MergedError while an adapter is merged; ImportError without the safetensors package.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = tl.save_safetensors(pathlib.Path(folder, "x.safetensors"), {"x": np.ones(3)})
+    ...     tl.load_safetensors(path)
+    {'x': array([1., 1., 1.])}
     """
     if isinstance(arrays, Layer):
         arrays = _parameters(arrays)

@@ -23,10 +23,19 @@ Example = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A named mistake. `code` is the same for everybody who makes it; `sentence` has this case's numbers.
+    """A named mistake.
 
-    `detail` narrows the code down ("axis 0", "batch size"); `picture` is the smallest graph on which it shows, and
-    `example` are arrays on which it shows, each as its name and its numbers.
+    code: the same for everybody who makes it
+    sentence: what is wrong, with this case's numbers
+    detail: narrows the code down ("axis 0", "batch size")
+    picture: the smallest graph on which it shows, a Diagram, or None
+    example: arrays on which it shows, each as its name and its numbers
+
+    >>> diagnosis = tl.diagnose(lambda g, y, x: -g, np.negative, np.ones(2))
+    >>> print(diagnosis)
+    None
+    >>> print(tl.diagnose(lambda g, y, x: g, np.negative, np.ones(2)).code)
+    sign
     """
 
     code: str
@@ -40,7 +49,15 @@ class Diagnosis:
 
 
 class Wrong(AssertionError):  # noqa: N818, `raise Wrong` says it
-    """Raised by a check: the answer is wrong, and `diagnosis` says how. Under pytest it is a failed assertion."""
+    """Raised by a check: the answer is wrong, and `diagnosis` says how. Under pytest it is a failed assertion.
+
+    diagnosis: a `Diagnosis`
+
+    >>> raise tl.learn.Wrong(tl.learn.Diagnosis("sign", "the sign is wrong"))
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.learn.diagnosis.Wrong: the sign is wrong
+    """
 
     def __init__(self, diagnosis: Diagnosis) -> None:
         super().__init__(diagnosis.sentence)
@@ -58,13 +75,37 @@ def refuse(code: str, sentence: str, example: Example = ()) -> Wrong:
 def require(
     condition: bool, code: str, sentence: str, *, show: ComputationNode | Graph | None = None, example: Example = ()
 ) -> None:  # fmt: skip
-    """Raise `Wrong` unless the condition holds. `show` is drawn, with its values, beside the sentence."""
+    """Raise `Wrong` unless the condition holds.
+
+    condition: True where the answer is right
+    code: what the mistake is called, the same for everybody who makes it
+    sentence: what the student reads, with the numbers of the case
+    show: a node or a Graph that is drawn, with its values, beside the sentence
+    example: arrays on which it shows, each as its name and its numbers
+    Raises Wrong, an AssertionError, if it does not hold.
+
+    >>> tl.learn.require(2 + 2 == 4, "sum", "2 + 2 is 4")
+    >>> tl.learn.require(2 + 2 == 5, "sum", "2 + 2 is 4")
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.learn.diagnosis.Wrong: 2 + 2 is 4
+    """
     if not condition:
         raise Wrong(Diagnosis(code, sentence, picture=pictured(show), example=example))
 
 
 def tell(diagnosis: Diagnosis | None, *, show: ComputationNode | Graph | None = None) -> None:
-    """Raise `Wrong` if there is a diagnosis: `tell(diagnose(rule, np.exp, x))`."""
+    """Raise `Wrong` if there is a diagnosis: `tell(diagnose(rule, np.exp, x))`.
+
+    diagnosis: a `Diagnosis`; None does nothing
+    show: a node or a Graph that is drawn where the diagnosis has no picture
+    Raises Wrong, an AssertionError, with the diagnosis.
+
+    >>> tl.learn.tell(tl.diagnose(lambda g, y, x: g, np.exp, np.ones(2)))
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.learn.diagnosis.Wrong: the gradient of x is the incoming gradient g, unchanged: ...
+    """
     if diagnosis is not None:
         raise Wrong(replace(diagnosis, picture=diagnosis.picture or pictured(show)))
 

@@ -81,12 +81,55 @@ class Mutant:
 
 @dataclass
 class Exercise:
-    """One exercise, as data. `text` is Markdown; its first line is the title.
+    r"""One exercise, as data.
 
-    `about` says in two sentences what it was about, and `next_step` what to try next: who has solved it reads them.
+    id: the tutorial's two digits, a dash and a word, as in "04-topo"
+    text: the task in Markdown; its first line is the title
+    kind: one letter: how it is checked, such as "P" for a property on random examples
+    hints: three texts, each tells more
+    limit: seconds for each check
+    slow: True for one that trains for real
+    preamble: the imports of its cell
+    changes: which of their arguments functions are asked to change, {"attach": ["model"]}; all others they must leave
+        as they are
+    about: in two sentences what it was about
+    next_step: what to try next; who has solved it reads both
+    references: the solutions by name; the methods below fill these in
+    checks, mutants, ways: the tests, wrong answers and other solutions that were registered
+    Raises ExerciseError for an id or a kind of another form.
 
-    `limit` is in seconds, for each check. `slow` marks one that trains for real. `changes` says which of
-    their arguments functions are asked to change, {"attach": ["model"]}; all others they must leave as they are.
+    >>> exercise = tl.learn.Exercise("03-double", "Double it.\n\nWrite `double(x)`.", kind="P", hints=["Add."] * 3)
+    >>> @exercise.reference
+    ... def double(x):
+    ...     # BEGIN SOLUTION
+    ...     return 2 * x
+    ...     # END SOLUTION
+    >>> @exercise.check(points=2)
+    ... def test_three(double):
+    ...     tl.learn.require(double(3) == 6, "wrong", "double(3) is 6")
+    >>> @exercise.mutant("wrong")
+    ... def triple(x):
+    ...     return 3 * x
+    >>> @exercise.another()
+    ... def double(x):
+    ...     return x + x
+    >>> exercise.title, exercise.plain_title, exercise.prompt, exercise.names, exercise.points
+    ('Double it', 'Double it', 'Write `double(x)`.', ('double',), 2)
+    >>> print(tl.learn.run_checks(exercise, {"double": lambda x: x}))
+    03-double  Double it: 0 of 2 points
+      wrong   three
+              double(3) is 6
+    For a hint: hint("03-double")
+    >>> values = tl.learn.Exercise("03-six", "Say 2 * 3.", kind="N", hints=["Count."] * 3)
+    >>> values.answer(six=6)
+    >>> values.wrong_answer("wrong", six=5)
+    >>> values.names, values.imports, values.expected_of_stub
+    (('six',), '', None)
+    >>> repaired = tl.learn.load_exercise("04-topo")
+    >>> print(repaired.stub.splitlines()[0], bool(repaired.solution), bool(repaired.another_way))
+    def topo_sort(output): True True
+    >>> exercise.starter("wrong")(triple) is triple
+    True
     """
 
     id: str
@@ -107,7 +150,7 @@ class Exercise:
     _texts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9]{2}-[a-zA-Z0-9_-]+", self.id):
+        if not re.fullmatch(r"[0-9]{2}-[a-zA-Z0-9_-]+|capstone", self.id):
             raise ExerciseError(f"{self.id!r}: an id is the tutorial's two digits, a dash and a word, as in 04-topo")
         if self.kind not in KINDS:
             raise ExerciseError(f"{self.id}: kind is one of {', '.join(KINDS)}, not {self.kind!r}")
@@ -116,23 +159,32 @@ class Exercise:
     # --- What an author registers ---
 
     def reference(self, thing: T) -> T:
-        """The solution, a function or a class; the student defines the same name."""
+        """Register the solution, as a decorator.
+
+        thing: a function or a class; the student defines the same name
+        Returns the thing.
+        """
         name: str = thing.__name__  # type: ignore[attr-defined]
         self.references[name] = thing
         return thing
 
     def answer(self, source: str | None = None, **values: Any) -> None:
-        """Solutions that are values, not functions: `exercise.answer(answers={"y": 3.0})`.
+        """Register solutions that are values, not functions: `exercise.answer(answers={"y": 3.0})`.
 
-        `source` is the text with marks if the value does not print as Python.
+        source: the text with marks if the value does not print as Python
+        **values: the solutions by name
         """
         self.references |= values
         self._texts |= {name: source or answer_source(name, value) for name, value in values.items()}
 
     def another(self, name: str | None = None) -> Callable[[T], T]:
-        """Another way to solve it, for who has solved it: another algorithm or idiom, which passes the checks as well.
+        """Register another way to solve it, as a decorator: another algorithm or idiom, which passes the checks too.
 
         For a value it is a function without arguments that gives the value. What it does not define is the reference's.
+
+        name: the name that it defines, where the exercise has several
+        Returns a decorator.
+        Raises ExerciseError where a name is needed.
         """
 
         def register(thing: T) -> T:
@@ -142,9 +194,11 @@ class Exercise:
         return register
 
     def check(self, points: int = 1, *, slow: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """A test of this exercise. It raises `Wrong` (see `require` and `tell`) or any AssertionError to fail.
+        """Register a test, as a decorator. It raises `Wrong` (see `require` and `tell`) or any AssertionError to fail.
 
-        `slow` says why an answer runs out of time here, if there is one reason.
+        points: what it is worth
+        slow: why an answer runs out of time here, if there is one reason
+        Returns a decorator.
         """
 
         def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -154,9 +208,12 @@ class Exercise:
         return register
 
     def mutant(self, code: str, name: str | None = None) -> Callable[[T], T]:
-        """A wrong function or class, which must get this diagnosis. Its own name says what is wrong with it.
+        """Register a wrong function or class, as a decorator. Its own name says what is wrong with it.
 
-        `name` is the name that it takes, where the exercise has several.
+        code: the diagnosis that it must get
+        name: the name that it takes, where the exercise has several
+        Returns a decorator.
+        Raises ExerciseError where a name is needed.
         """
 
         def register(thing: T) -> T:
@@ -168,13 +225,23 @@ class Exercise:
         return register
 
     def wrong_answer(self, code: str, **values: Any) -> None:
-        """Wrong values, which must get this diagnosis."""
+        """Register wrong values.
+
+        code: the diagnosis that they must get
+        **values: by name
+        """
         for value in values.values():
             stands_for_students(value)
         self.mutants.append(Mutant(f"{code} {values}", code, values))
 
     def starter(self, code: str, name: str | None = None) -> Callable[[T], T]:
-        """What the student gets in place of a stub: code to repair. It must get this diagnosis."""
+        """Register what the student gets in place of a stub, as a decorator: code to repair.
+
+        code: the diagnosis that it must get
+        name: the name that it takes, where the exercise has several
+        Returns a decorator.
+        Raises ExerciseError where a name is needed.
+        """
 
         def register(thing: T) -> T:
             self._starters[self._only(name)] = (thing, code)
@@ -193,6 +260,7 @@ class Exercise:
 
     @property
     def title(self) -> str:
+        """The first line of the text, without the period."""
         return (self.text or "").partition("\n")[0].strip().rstrip(".")
 
     @property
@@ -212,6 +280,7 @@ class Exercise:
 
     @property
     def points(self) -> int:
+        """The sum of the points of all checks."""
         return sum(check.points for check in self.checks)
 
     @property

@@ -128,7 +128,13 @@ class Progress:
 
 
 def progress() -> Progress:
-    """How far this user is: each exercise with the points of the best run of each check, and each prediction."""
+    """How far this user is: each exercise with the points of the best run of each check, and each prediction.
+
+    Returns a table; `print` shows it, and a notebook.
+
+    >>> print(str(tl.progress()).splitlines()[0])
+    01-build               open    0 of 4   Build a polynomial
+    """
     best: dict[tuple[str, str], bool] = {}
     predictions = dict.fromkeys(all_predictions(), "open")
     for record in remembered():

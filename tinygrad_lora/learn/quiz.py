@@ -59,11 +59,31 @@ def quiz(
 ) -> Quiz:  # fmt: skip
     """A picture of the graph with blanks: `q = quiz(loss, seed="student 7")`, then `q.check(a=3.0, b=-1.5)`.
 
-    `graph` is a node with its numbers as they are; or a function of nodes or a Graph, whose inputs get numbers that
-    depend on the seed (arrays of `shape` for a function); or nothing: then the graph is random, too. The same seed
-    gives the same quiz, another seed another one. `ask` is for "values", "gradients" (of the output, so what
-    `backward()` fills in) or "both"; `blanks` is how many, at least 1. `q.reveal()` shows all numbers.
+    The same seed gives the same quiz, another seed another one. `q.reveal()` shows all numbers.
+
+    graph: a node with its numbers as they are; or a function of nodes or a Graph, whose inputs get numbers that depend
+        on the seed; or None: then the graph is random, too
+    seed: a whole number or a text
+    ask: what the blanks are: "values", "gradients" (of the output, so what `backward()` fills in) or "both"
+    blanks: how many there are, at least 1
+    shape: that of the arrays for a function
+    Returns a quiz with `check` and `reveal`.
     Raises ExerciseError where there is nothing to ask.
+
+    >>> x, y = tl.parameter(2.0, name="x"), tl.parameter(3.0, name="y")
+    >>> q = tl.quiz(x * y, blanks=2)
+    >>> print(q)
+    Fill in the blanks
+    name  computed as     shape   dtype    role               value  gradient
+    x     parameter       scalar  float64  trainable          2      ?a
+    y     parameter       scalar  float64  trainable          3      ?b
+    %2    multiply(x, y)  scalar  float64  operation, output  6      1
+    ?a: the gradient of x
+    ?b: the gradient of y
+    Answer with .check(a=..., b=...)
+    >>> print(q.check(a=3.0, b=2.0))
+    ?a is right
+    ?b is right
     """
     if ask not in ASKED:
         raise ExerciseError(f"ask is one of {', '.join(ASKED)}, not {ask!r}")

@@ -16,6 +16,8 @@ from . import exercises
 from .exercise import Exercise
 from .own.course import COURSE, EXERCISES, FIRST, LAST, is_own
 
+PROJECTS = {"capstone": f"{exercises.__name__}.capstone"}  # exercises that belong to no tutorial
+
 
 @cache
 def exercise_modules() -> dict[str, str]:
@@ -37,13 +39,27 @@ def exercise_modules() -> dict[str, str]:
 
 
 def exercise_ids() -> list[str]:
-    """The ids of all exercises, tutorial by tutorial. Loads none of them."""
+    """The ids of all exercises, tutorial by tutorial. Loads none of them.
+
+    Returns a list of strings.
+
+    >>> tl.learn.exercise_ids()[:3]
+    ['01-build', '01-count-nodes', '01-edges']
+    """
     return list(exercise_modules())
 
 
 def load_exercise(id: str) -> Exercise:
-    """The exercise with this id. Raises ExerciseError, with the nearest ids, if there is none."""
-    modules = exercise_modules()
+    """The exercise with this id.
+
+    id: such as "04-topo"
+    Returns an `Exercise`.
+    Raises ExerciseError, with the nearest ids, if there is none.
+
+    >>> tl.learn.load_exercise("04-topo").title
+    'A topological order'
+    """
+    modules = exercise_modules() | PROJECTS
     if id not in modules:
         near = difflib.get_close_matches(str(id), modules, n=3, cutoff=0.4) or list(modules)[:3]
         sentence = f"there is no exercise {id!r}; perhaps {' or '.join(near)}" if near else "there are no exercises"
@@ -75,14 +91,25 @@ def _imported(name: str) -> Any:
 
 
 def all_exercises() -> Iterator[Exercise]:
-    """Every exercise, loaded one after another."""
+    """Every exercise, loaded one after another.
+
+    Yields each `Exercise`.
+
+    >>> next(tl.learn.all_exercises()).id
+    '01-build'
+    """
     return map(load_exercise, exercise_ids())
 
 
 def reference(id: str) -> Any:
     """What solves the exercise: one object, or a tuple in the order in which the exercise names them.
 
+    id: that of the exercise
+    Returns a function, a class or a value, or a tuple of them.
     Raises ExerciseError, with the nearest ids, if there is no such exercise.
+
+    >>> callable(tl.learn.reference("04-topo"))
+    True
     """
     solved = tuple(load_exercise(id).references.values())
     return solved[0] if len(solved) == 1 else solved

@@ -57,8 +57,18 @@ def _bug(mistake: str, shows: str, hides: str) -> Callable[[Changes], Changes]:
 def bug(name: str) -> Iterator[Bug]:
     """The engine with one famous mistake in it: `with bug("no_accumulate"): loss.backward()`.
 
-    It holds for gradients, layers, steppers and the compiler inside the block, and ends with it. `bugs()` lists them.
-    A function compiled inside keeps the mistake. Raises ExerciseError for a name that is not in the list.
+    It holds for gradients, layers, steppers and the compiler inside the block, and ends with it. A function compiled
+    inside keeps the mistake.
+
+    name: that of the mistake, as `bugs()` lists them
+    Returns a context manager.
+    Raises ExerciseError for a name that is not in the list.
+
+    >>> x = tl.parameter(3.0)
+    >>> with tl.bug("no_accumulate"):
+    ...     (x * x).backward()
+    >>> x.gradient  # and not 6
+    np.float64(3.0)
     """
     if name not in _BUGS:
         raise ExerciseError(f"there is no bug called {name!r}; there are {', '.join(_BUGS)}")
@@ -76,7 +86,13 @@ class Bugs(tuple[Bug, ...]):
 
 
 def bugs() -> Bugs:
-    """All mistakes of the zoo: what each does, where it shows and where it hides."""
+    """All mistakes of the zoo: what each does, where it shows and where it hides.
+
+    Returns a tuple of them, each with its `name`; `print` shows it as a text.
+
+    >>> [one.name for one in tl.bugs()][:3]
+    ['naive_recursion', 'no_accumulate', 'no_unbroadcast']
+    """
     return Bugs(_BUGS.values())
 
 

@@ -25,10 +25,16 @@ LARGEST_CONFIG = 4 * 2**20  # bytes
 
 
 def load_minilm(dtype: Any = np.float32) -> SentenceEncoder:
-    """all-MiniLM-L6-v2: `load_minilm().encode(texts)` gives a vector of length 1 for each sentence, (sentences, 384).
+    """all-MiniLM-L6-v2: `load_minilm().encode(texts)` gives a vector for each sentence.
 
+    dtype: that of the weights, such as np.float32
+    Returns a `SentenceEncoder`: `encode` gives an array (sentences, 384) of vectors of length 1.
     Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if a file of it is
     damaged; ImportError without the safetensors package.
+
+    >>> vectors = tl.load_minilm().encode(["A cat sleeps.", "A kitten naps.", "Stocks fell."])  # doctest: +SKIP
+    >>> (vectors @ vectors[0]).round(2)  # doctest: +SKIP
+    array([1.  , 0.71, 0.01], dtype=float32)
     """
     return read_encoder(model_file("minilm", "model.safetensors").parent, dtype)
 
@@ -51,9 +57,14 @@ def read_encoder(folder: Path, dtype: Any = np.float32) -> SentenceEncoder:
 def load_smollm2(dtype: Any = np.float32, capacity: int = 512) -> ChatModel:
     """SmolLM2-135M-Instruct: `load_smollm2().reply("What is the capital of France?")` answers.
 
-    The weights, in 4 and 8 bits in the file, become floats of this dtype. A conversation has at most `capacity` tokens.
+    dtype: what the weights, in 4 and 8 bits in the file, become
+    capacity: the longest conversation, in tokens
+    Returns a `ChatModel`.
     Raises ModelError, which says how to fetch it, if it is not on this machine, and ModelFileError if the file is
     damaged.
+
+    >>> tl.load_smollm2().reply("What is the capital of France?")  # doctest: +SKIP
+    'The capital of France is Paris.'
     """
     return read_chat(model_file("smollm2", "model.gguf"), dtype, capacity)
 

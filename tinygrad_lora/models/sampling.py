@@ -15,11 +15,23 @@ def sample(
 ) -> int:  # fmt: skip
     r"""The index i of a score, with probability $p_i \propto e^{\text{score}_i / \text{temperature}}$.
 
-    Temperature 0 takes the highest score. `top_k` leaves only so many of the highest to choose from, `top_p` only the
-    most probable ones that together reach this probability; both may be given, and ties go to the earlier index. A
-    Generator as `seed` goes on from call to call, a whole number begins anew, and None draws new numbers.
+    Ties go to the earlier index.
+
+    scores: an array (choices,), such as the logits of a language model
+    temperature: a number from 0 on; 0 takes the highest score, higher ones draw more evenly
+    top_k: leaves only so many of the highest to choose from; None leaves all
+    top_p: leaves only the most probable ones that together reach this probability, above 0 and at most 1; None leaves
+        all
+    seed: a Generator goes on from call to call, a whole number begins anew, and None draws new numbers
+    Returns a whole number from 0 to choices - 1.
     Raises ShapeError unless scores are a vector, ValueError for a number out of range or scores that are NaN.
     Source: Fan et al. 2018 (arXiv:1805.04833) for `top_k`, Holtzman et al. 2019 (arXiv:1904.09751) for `top_p`.
+
+    >>> tl.sample([0.0, 3.0, 1.0], temperature=0)
+    1
+    >>> rng = np.random.default_rng(0)
+    >>> [tl.sample([0.0, 3.0, 1.0], top_k=2, seed=rng) for _ in range(8)]
+    [1, 1, 1, 1, 1, 2, 1, 1]
     """
     scores, heat = real_array(scores, "scores").astype(np.float64), check_number(temperature, "the temperature", 0)
     if scores.ndim != 1 or not scores.size:

@@ -5,8 +5,6 @@ no other order of axes is needed. The scores of a query are a column too, and it
 Source: Vaswani et al. 2017 (arXiv:1706.03762).
 """
 
-from __future__ import annotations
-
 from math import sqrt
 from typing import Any
 

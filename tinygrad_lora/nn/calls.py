@@ -104,9 +104,17 @@ def _made_since(start: int, outputs: Iterable[ComputationNode]) -> set[Computati
 class LayerCall:
     """One call of one layer: the nodes that went in, and the node that came out.
 
-    `name` is the layer's dotted name in the model, and "" for the model itself. `outer` is the call in which this one
-    was made, None for the outermost. `nodes` are those made in this call and in no inner one, with the parameters and
-    constants that it was the first to use.
+    name: the layer's dotted name in the model, and "" for the model itself
+    layer: the layer
+    inputs: the nodes that it was called on, a tuple
+    output: the node that it gave, or a list of them
+    outer: the call in which this one was made, None for the outermost
+    nodes: those made in this call and in no inner one, with the parameters and constants that it was the first to use
+
+    >>> model = tl.Sequential(tl.Linear(3, 2, seed=0), tl.relu)
+    >>> y, calls = tl.nn.layer_calls(model, tl.placeholder((1, 3)))
+    >>> [(call.name, call.output.shape, len(call.nodes)) for call in calls]
+    [('', (1, 2), 1), ('0', (1, 2), 4)]
     """
 
     name: str
@@ -118,9 +126,16 @@ class LayerCall:
 
 
 def layer_calls(model: Callable[..., Any], *inputs: ComputationNode) -> tuple[Any, list[LayerCall]]:
-    """Run `model` once on nodes: what it gives, and every call of a layer that it depends on, as `calls_behind` says.
+    """Run a model once on nodes: what it gives, and every call of a layer that it depends on, outer calls first.
 
-    `model` is a layer, or a function that calls layers. Placeholders as inputs make the graph without computing it.
+    model: a layer, or a function that calls layers
+    *inputs: nodes; placeholders make the graph without computing it
+    Returns a pair: what the model gives, and a list of `LayerCall`.
+
+    >>> model = tl.Sequential(tl.Linear(3, 2, seed=0), tl.relu)
+    >>> y, calls = tl.nn.layer_calls(model, tl.placeholder((1, 3)))
+    >>> [call.name for call in calls]
+    ['', '0']
     """
     result = model(*inputs)
     outputs = result if isinstance(result, tuple | list) else [result]

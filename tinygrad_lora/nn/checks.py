@@ -1,7 +1,5 @@
 """What callers pass, checked: numbers, sizes and arrays, or an error that says what they should be."""
 
-from __future__ import annotations
-
 from math import isfinite
 from numbers import Real
 from typing import Any

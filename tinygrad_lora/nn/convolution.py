@@ -31,8 +31,18 @@ def conv1d(
 ) -> Any:  # fmt: skip
     r"""$y_{o,t} = b_o + \sum_{c,i} w_{o,c,i}\,x_{c,\,t\,\text{stride} + i\,\text{dilation} - \text{padding}}$.
 
-    x is (batch, channels, length), weight (outputs, channels / groups, size), bias (outputs,) or None. Each of the
-    `groups` of outputs sees its own part of the channels. Raises ShapeError where these do not fit together.
+    x: a node or an array, (batch, channels, length)
+    weight: w, (outputs, channels / groups, size)
+    bias: b, (outputs,), or None for none
+    stride: how far the window moves from one output to the next, in samples
+    padding: how many zeros are added at both ends
+    dilation: how far the samples of a window are apart
+    groups: in how many parts the channels are cut; each part of the outputs sees its own
+    Returns y, (batch, outputs, length of the output).
+    Raises ShapeError where these do not fit together, and for a stride, dilation or groups below 1.
+
+    >>> tl.conv1d(np.array([[[1.0, 2.0, 4.0, 8.0]]]), np.array([[[-1.0, 1.0]]]))
+    array([[[1., 2., 4.]]])
     """
     return _convolution(1, x, weight, bias, stride, padding, dilation, groups)
 
@@ -45,8 +55,17 @@ def conv2d(
 ) -> Any:  # fmt: skip
     r"""$y_{o,s,t} = b_o + \sum_{c,i,j} w_{o,c,i,j}\,x_{c,\,s+i,\,t+j}$, and the rest as in `conv1d`.
 
-    x is (batch, channels, height, width), weight (outputs, channels / groups, height, width), bias (outputs,) or None.
-    `stride`, `padding` and `dilation` are a number, or one for each axis. Raises ShapeError as `conv1d` does.
+    x: a node or an array, (batch, channels, height, width)
+    weight: w, (outputs, channels / groups, height, width)
+    bias: b, (outputs,), or None for none
+    stride, padding, dilation: as in `conv1d`: a whole number, or a pair, one for each axis
+    groups: in how many parts the channels are cut; each part of the outputs sees its own
+    Returns y, (batch, outputs, height, width) of the output.
+    Raises ShapeError where these do not fit together, and for a stride, dilation or groups below 1.
+
+    >>> tl.conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))
+    array([[[[4., 4.],
+             [4., 4.]]]])
     """
     return _convolution(2, x, weight, bias, stride, padding, dilation, groups)
 
@@ -56,8 +75,15 @@ def conv2d(
 def max_pool(x: Operand, size: Sizes, stride: Sizes | None = None, padding: Sizes = 0) -> Any:
     """The largest number of each window; the gradient goes to the first of the largest. A NaN is larger than all.
 
-    x is (batch, channels, length) or (batch, channels, height, width). Windows stand side by side where no `stride` is
-    given. What `padding` adds at both ends is smaller than all numbers. Raises ShapeError where no window fits.
+    x: a node or an array, (batch, channels, length) or (batch, channels, height, width)
+    size: how long a window is: a whole number, or a tuple with one for each axis
+    stride: how far it moves; None puts windows side by side
+    padding: how many places are added at both ends, smaller than all numbers; at most half of a window
+    Returns y, with as many axes as x.
+    Raises ShapeError where no window fits or x has other axes, DtypeError for whole numbers with padding.
+
+    >>> tl.max_pool(np.array([[[1.0, 5.0, 2.0, 3.0]]]), 2)
+    array([[[5., 3.]]])
     """
     y, *others = _windows(x, size, stride, padding, -np.inf)
     for other in others:
@@ -71,7 +97,18 @@ def max_pool(x: Operand, size: Sizes, stride: Sizes | None = None, padding: Size
 @remembered
 @in_float32
 def avg_pool(x: Operand, size: Sizes, stride: Sizes | None = None, padding: Sizes = 0) -> Any:
-    """The mean of each window; zeros that `padding` adds at both ends count. Otherwise as `max_pool`."""
+    """The mean of each window; zeros that `padding` adds at both ends count.
+
+    x: a node or an array, (batch, channels, length) or (batch, channels, height, width)
+    size: how long a window is: a whole number, or a tuple with one for each axis
+    stride: how far it moves; None puts windows side by side
+    padding: how many zeros are added at both ends; at most half of a window
+    Returns y, with as many axes as x.
+    Raises ShapeError where no window fits or x has other axes.
+
+    >>> tl.avg_pool(np.array([[[1.0, 5.0, 2.0, 3.0]]]), 2)
+    array([[[3. , 2.5]]])
+    """
     y, *others = windows = _windows(x, size, stride, padding, 0.0)
     for other in others:
         y = y + other

@@ -26,12 +26,44 @@ class Layer(Observable, NamedWeights):
     `__call__(self, x: ComputationNode) -> ComputationNode`. Call the layer on nodes to build graphs; call `forward` and
     `backward` to work on arrays.
 
-        class Shift(tl.Layer):
-            def __init__(self, size):
-                self.offset = tl.parameter(np.zeros(size))
-
-            def __call__(self, x):
-                return x + self.offset
+    >>> class Shift(tl.Layer):
+    ...     def __init__(self, size):
+    ...         self.offset = tl.parameter(np.zeros(size))
+    ...         self.input_shape = (size,)
+    ...
+    ...     def __call__(self, x):
+    ...         return x + self.offset
+    >>> layer = Shift(2)
+    >>> layer.forward([[1.0, 2.0]])
+    array([[1., 2.]])
+    >>> layer.backward([[1.0, 10.0]])
+    array([[ 1., 10.]])
+    >>> layer.get_parameter_gradients()
+    array([ 1., 10.])
+    >>> layer.update_parameters(0.1)
+    >>> layer.get_parameters(), layer.parameter_count
+    (array([-0.1, -1. ]), 2)
+    >>> layer.set_parameters([5.0, 6.0])
+    >>> layer.named_parameters()
+    {'offset': ComputationNode(parameter, value=[5. 6.], gradient=[ 1. 10.])}
+    >>> layer.freeze().parameters(), layer.unfreeze().supports_training
+    ([], True)
+    >>> layer.output_shape, layer.dtype, layer.supports_jit_compilation
+    ((2,), dtype('float64'), True)
+    >>> model = tl.Sequential(layer, tl.Linear(2, 1))
+    >>> list(model.named_layers())
+    ['', '0', '1']
+    >>> inputs = []
+    >>> model.export_computation_graph(inputs, shape=(7, 2)).shape, inputs[0].shape
+    ((7, 1), (7, 2))
+    >>> layer.get_diagnostics()["layer.parameter_count"]
+    '2'
+    >>> layer.reset_state()
+    >>> layer.close()
+    >>> layer.forward([[1.0, 2.0]])
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.ClosedError: this Shift was closed: build a new one, or use it before close()
     """
 
     input_shape: Shape | None = None  # of one sample, without batch axes; None: unknown until the first forward
@@ -74,24 +106,40 @@ class Layer(Observable, NamedWeights):
             stack += reversed(inside)
 
     def named_layers(self) -> dict[str, Layer]:
-        """This layer, under the name "", and all layers in it by dotted name. A layer used twice has one name."""
+        """This layer, under the name "", and all layers in it by dotted name. A layer used twice has one name.
+
+        Returns a dict of layers.
+        """
         return {name: thing for name, thing in self._tree() if isinstance(thing, Layer)}
 
     def named_parameters(self) -> dict[str, ComputationNode]:
-        """All parameters by dotted name, frozen ones included. A parameter used twice has one name."""
+        """All parameters by dotted name, frozen ones included. A parameter used twice has one name.
+
+        Returns a dict of nodes.
+        Raises ClosedError after `close()`.
+        """
         self.require_open()
         return {name: thing for name, thing in self._tree() if isinstance(thing, ComputationNode)}
 
     def parameters(self) -> list[ComputationNode]:
-        """The parameters that training changes: what an optimizer takes. Frozen ones are left out."""
+        """The parameters that training changes: what an optimizer takes. Frozen ones are left out.
+
+        Returns a list of nodes, in the order in which they were assigned.
+        """
         return [p for p in self.named_parameters().values() if p.requires_gradient]
 
     def freeze(self) -> Self:
-        """Make no parameter trainable: `backward` does not even visit them. Returns the layer."""
+        """Make no parameter trainable: `backward` does not even visit them.
+
+        Returns the layer.
+        """
         return self._set_trainable(False)
 
     def unfreeze(self) -> Self:
-        """Make all parameters trainable. Returns the layer."""
+        """Make all parameters trainable.
+
+        Returns the layer.
+        """
         return self._set_trainable(True)
 
     def _set_trainable(self, trainable: bool) -> Self:
@@ -111,11 +159,23 @@ class Layer(Observable, NamedWeights):
 
         A setting is a number, a string, a function or an array that is an attribute, or in a tuple that is one, unless
         the name of the attribute starts with "_".
+
+        Returns a tuple that can be compared and hashed.
+
+        >>> model = tl.Sequential(tl.Linear(2, 2), tl.relu)
+        >>> before, look = model.graph_key(), model.watch()
+        >>> number = look()
+        >>> model.members[1] = tl.tanh
+        >>> model.graph_key() == before, look() == number
+        (False, False)
         """
         return look(self)[0]
 
     def watch(self) -> Watch:
-        """A function that gives a number for the present `graph_key()`, fast while no attribute is assigned."""
+        """A function that gives a number for the present `graph_key()`, fast while no attribute is assigned.
+
+        Returns a function without arguments that gives a whole number.
+        """
         return Watch(self)
 
     # --- Arrays in, arrays out ---
@@ -123,8 +183,9 @@ class Layer(Observable, NamedWeights):
     def forward(self, x: Any) -> Any:
         """The output for the array x, as a new array. The graph is remembered for `backward`.
 
-        x is converted to the dtype of the parameters. Raises ShapeError where it does not fit, DtypeError if it does
-        not hold real numbers.
+        x: an array of one sample or a batch, (..., *input_shape); converted to the dtype of the parameters
+        Returns an array, (..., *output_shape).
+        Raises ShapeError where x does not fit, DtypeError if it does not hold real numbers, TypeError for a node.
         """
         if isinstance(x, ComputationNode):
             raise TypeError("forward() takes an array: call the layer itself on a node, layer(x)")
@@ -141,10 +202,12 @@ class Layer(Observable, NamedWeights):
         return np.array(y.value)
 
     def backward(self, output_gradient: Any) -> Any:
-        r"""From $\bar y$ to $\bar x$, which is returned; the gradient of each trainable parameter is overwritten.
+        r"""From $\bar y$ to $\bar x$; the gradient of each trainable parameter is overwritten.
 
-        The input gradient has the shape of the input; it is None for indices. Raises GradientError (a RuntimeError)
-        before `forward`, ShapeError where the shape is not that of the output; then nothing is changed.
+        output_gradient: $\bar y$, an array of the shape of what `forward` gave
+        Returns $\bar x$, an array of the shape of the input; None for indices.
+        Raises GradientError (a RuntimeError) before `forward`, ShapeError where the shape is not that of the output;
+        then nothing is changed.
         """
         self.require_open()
         self.before_change()
@@ -162,7 +225,11 @@ class Layer(Observable, NamedWeights):
         return np.array(gradients[x]) if x in gradients else np.zeros(x.shape, x.dtype)
 
     def update_parameters(self, learning_rate: float) -> None:
-        r"""$\theta \leftarrow \theta - \eta\,\bar\theta$ for each parameter that has a gradient."""
+        r"""$\theta \leftarrow \theta - \eta\,\bar\theta$ for each parameter that has a gradient.
+
+        learning_rate: $\eta$, a number from 0 on
+        Raises ValueError for a negative rate, MergedError while an adapter is merged.
+        """
         rate = check_number(learning_rate, "the learning rate", 0)
         self.before_change()
         for p in self.parameters():
@@ -177,11 +244,18 @@ class Layer(Observable, NamedWeights):
         return sum(p.size for p in self.parameters())
 
     def get_parameters(self) -> Any:
-        """A copy of all trainable parameters as one vector, each row by row, in the order of their names."""
+        """A copy of all trainable parameters as one vector, each row by row, in the order of their names.
+
+        Returns an array (parameter_count,).
+        """
         return self._vector([p.value for p in self.parameters()])
 
     def set_parameters(self, vector: Any) -> None:
-        """Take all trainable parameters from one vector, as `get_parameters` gives it. Raises ShapeError otherwise."""
+        """Take all trainable parameters from one vector, as `get_parameters` gives it.
+
+        vector: an array (parameter_count,)
+        Raises ShapeError for another shape; then nothing is changed.
+        """
         self.before_change()
         parameters, array = self.parameters(), floats(vector, None, "the vector")
         count = sum(p.size for p in parameters)
@@ -194,7 +268,10 @@ class Layer(Observable, NamedWeights):
             start += p.size
 
     def get_parameter_gradients(self) -> Any:
-        """The gradients in the order of `get_parameters`; zeros where there is none yet."""
+        """The gradients in the order of `get_parameters`; zeros where there is none yet.
+
+        Returns an array (parameter_count,).
+        """
         return self._vector([np.zeros(p.shape) if p.gradient is None else p.gradient for p in self.parameters()])
 
     def _vector(self, arrays: list[Any]) -> Any:
@@ -207,7 +284,10 @@ class Layer(Observable, NamedWeights):
     ) -> ComputationNode:
         """Append an input placeholder to the list and return the output node: `__call__` on a placeholder.
 
-        `shape` is that of the placeholder, batch axes included; by default it is a batch of one sample.
+        input_nodes: a list, which gets the placeholder at its end
+        shape: that of the placeholder, batch axes included; None takes a batch of one sample
+        Returns the output node, which is symbolic.
+        Raises ShapeError where neither the caller nor the layer says a shape, TypeError for what is no list.
         """
         if not isinstance(input_nodes, list):
             raise TypeError(
@@ -258,7 +338,10 @@ class Layer(Observable, NamedWeights):
                 thing.zero_gradient()
 
     def get_diagnostics(self) -> dict[str, str]:
-        """What there is to know about the layer, as text: sizes, abilities, and gradient norms after a backward."""
+        """What there is to know about the layer, as text: sizes, abilities, and gradient norms after a backward.
+
+        Returns a dict of texts, such as {"layer.parameter_count": "6"}.
+        """
         shapes = {"input": self.input_shape, "output": self.output_shape}
         diagnostics = {"layer.type": type(self).__name__}
         for name, shape in shapes.items():
@@ -274,15 +357,42 @@ class Layer(Observable, NamedWeights):
         return diagnostics
 
     def before_change(self) -> None:
-        """Raise if the parameters must not be changed now, as in a layer with a merged adapter."""
+        """Raise if the parameters must not be changed now, as in a layer with a merged adapter.
+
+        Raises MergedError while an adapter inside is merged.
+
+        >>> model = tl.Sequential(tl.LoRALinear(tl.Linear(3, 2, seed=0), rank=1))
+        >>> model.before_change()
+        >>> tl.merge_all(model)
+        >>> model.before_change()
+        Traceback (most recent call last):
+            ...
+        tinygrad_lora.errors.MergedError: the adapter of '0' is merged into the base weight, so it cannot ...
+        """
         for name, layer in self.named_layers().items():
             layer.check_changeable(name)
 
     def check_changeable(self, name: str) -> None:
-        """A layer class overrides this to refuse training and new weights; `name` is for the message."""
+        """A layer class overrides this to refuse training and new weights; `name` is for the message.
+
+        name: the dotted name of this layer in the model that is changed; "" for the model itself
+
+        >>> class Sealed(tl.Layer):
+        ...     def check_changeable(self, name):
+        ...         raise tl.errors.MergedError(f"{name or 'this layer'} is sealed")
+        >>> tl.Sequential(Sealed()).freeze()
+        Traceback (most recent call last):
+            ...
+        tinygrad_lora.errors.MergedError: 0 is sealed
+        """
 
     def require_open(self) -> None:
-        """Raise ClosedError after `close()`."""
+        """Refuse after `close()`, and otherwise do nothing.
+
+        Raises ClosedError after `close()`.
+
+        >>> tl.Linear(2, 1).require_open()
+        """
         if self._closed:
             raise ClosedError(f"this {type(self).__name__} was closed: build a new one, or use it before close()")
 

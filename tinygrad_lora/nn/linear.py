@@ -43,10 +43,26 @@ def computes(layer: Any, kind: type[Layer]) -> bool:
 class Linear(Layer):
     r"""$y = x W + b$.
 
-    x is (..., input_size), W is (input_size, output_size), b is (output_size,) and left out if `bias` is False. All are
-    drawn uniformly from $\pm 1 / \sqrt{\text{input\_size}}$, as in PyTorch; `seed` is a whole number or a Generator,
-    and None draws new numbers every time. `name` goes before the names of the parameters in listings.
-    Raises ValueError for sizes that are not positive, ShapeError for an input of another width.
+    x is (..., input_size), W is (input_size, output_size), b is (output_size,). All are drawn uniformly from
+    $\pm 1 / \sqrt{\text{input\_size}}$, as in PyTorch.
+
+    input_size: numbers in a row of x, a positive whole number
+    output_size: numbers in a row of y
+    bias: False leaves out b
+    seed: a whole number or a Generator that draws the numbers; None draws new ones every time
+    dtype: that of the parameters, such as np.float32
+    name: goes before the names of the parameters in listings
+    Returns y, (..., output_size), when it is called on a node.
+    Raises ValueError for sizes that are not positive, TypeError for what is no whole number, ShapeError for an input of
+    another width.
+
+    >>> layer = tl.Linear(3, 2, seed=0)
+    >>> layer.forward(np.zeros((4, 3))).shape, layer.weight.shape, layer.parameter_count
+    ((4, 2), (3, 2), 8)
+    >>> layer.forward(np.zeros((4, 5)))
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.ShapeError: Input size 5 does not match expected input size 3
     """
 
     def __init__(
@@ -62,9 +78,16 @@ class Linear(Layer):
 
     @classmethod
     def from_arrays(cls, weight: Any, bias: Any = None, *, name: str | None = None) -> Self:
-        """The layer with these arrays, (input_size, output_size) and (output_size,) or None: nothing is drawn.
+        """The layer with these arrays: nothing is drawn.
 
+        weight: W, (input_size, output_size)
+        bias: b, (output_size,), or None for none
+        name: goes before the names of the parameters in listings
+        Returns a layer.
         Raises ShapeError where they do not fit together.
+
+        >>> tl.Linear.from_arrays([[1.0], [2.0]], [10.0]).forward([3.0, 4.0])
+        array([21.])
         """
         weight, bias = real_array(weight, "a weight"), bias if bias is None else real_array(bias, "a bias")
         if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[1:]):
@@ -85,18 +108,41 @@ class Linear(Layer):
         return self.transform(x, self.weight)
 
     def transform(self, x: ComputationNode, weight: ComputationNode) -> ComputationNode:
-        """The layer with another weight in place of its own."""
+        """The layer with another weight in place of its own.
+
+        x: a node, (..., input_size)
+        weight: a node, (input_size, output_size)
+        Returns a node, (..., output_size).
+        Raises ShapeError for an x of another width.
+
+        >>> layer = tl.Linear.from_arrays([[1.0], [2.0]])
+        >>> layer.transform(tl.constant([3.0, 4.0]), 2.0 * layer.weight).value
+        array([22.])
+        """
         check_width(x, self.input_size)
         bias = self.bias
         return on_rows(lambda rows: rows @ weight if bias is None else rows @ weight + bias, x)
 
 
 class Sequential(Layer):
-    r"""$y = f_n(\dots f_2(f_1(x)))$: members are layers, or functions of a node such as `tl.relu`.
+    r"""$y = f_n(\dots f_2(f_1(x)))$: layers and functions, one after another.
 
     A layer in it is named by its position, so parameters are "0.weight", "0.bias", "2.weight" and so on. `model[0]` is
     a member, `model[:2]` a shorter sequence of the same members. Without members it is the identity.
+
+    *members: layers, or functions of a node such as `tl.relu`
+    Returns what the last member gives, when it is called on a node.
     Raises TypeError for a member that is neither.
+
+    >>> model = tl.Sequential(tl.Linear(3, 4, seed=0), tl.relu, tl.Linear(4, 2, seed=1))
+    >>> model.input_shape, model.output_shape, model.takes_indices, len(model[:2])
+    ((3,), (2,), False, 2)
+    >>> list(model.named_parameters())
+    ['0.weight', '0.bias', '2.weight', '2.bias']
+    >>> tl.Sequential(tl.Linear(3, 4), "relu")
+    Traceback (most recent call last):
+        ...
+    TypeError: member 1 is of type str: pass layers and functions, as in Sequential(Linear(4, 2), tl.relu)
     """
 
     def __init__(self, *members: Any) -> None:

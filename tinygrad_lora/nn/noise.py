@@ -54,12 +54,22 @@ random_uniform = RandomUniform()
 def dropout(x: Operand, rate: float, seed: Operand = None, stream: int = 0) -> Any:
     r"""$y = \frac{x\,m}{1 - \text{rate}}$ where m is 1 with probability 1 - rate, else 0: the mean of y is x.
 
-    The mask depends on `seed`, `stream` and the shape of x alone. Without a seed nothing is dropped, as when a model is
-    evaluated. `seed` is a whole number or a node of one. As an argument of a compiled step, such as np.array(step), it
-    gives each step another mask. Give each dropout of a model a `stream` of its own, a whole number.
-    Raises ValueError for a rate that is not from 0 to below 1 or a stream out of range, DtypeError for a seed that is
-    no whole number.
+    The mask depends on `seed`, `stream` and the shape of x alone: the same three give the same mask.
+
+    x: a node or an array of any shape
+    rate: the share that is dropped, from 0 to below 1
+    seed: a whole number or a node of one; None drops nothing, as when a model is evaluated. As an argument of a
+        compiled step, such as np.array(step), it gives each step another mask
+    stream: a whole number from 0 on; give each dropout of a model one of its own, so that their masks differ
+    Returns y, of the shape of x; x itself where nothing is dropped.
+    Raises ValueError for a rate or a stream out of range, DtypeError for a seed that is no whole number, ShapeError for
+    one that is an array.
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+
+    >>> tl.dropout(np.ones(6), 0.5, seed=0)
+    array([0., 0., 0., 2., 2., 0.])
+    >>> tl.dropout(np.ones(6), 0.5)
+    array([1., 1., 1., 1., 1., 1.])
     """
     rate = check_number(rate, "rate", 0, 1)
     if seed is None or rate == 0:

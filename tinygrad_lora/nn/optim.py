@@ -23,16 +23,32 @@ Rate = float | Schedule
 class Optimizer(Observable):
     r"""$\theta, s \leftarrow u(\theta, \bar\theta, s, \eta)$: the base of all optimizers.
 
-    `parameters` is a list of trainable parameters. `lr` is the learning rate: a number, or a function of the number of
-    steps done before (`tl.cosine` makes one). `max_norm` c clips the gradients, $\bar\theta \leftarrow \bar\theta
-    \min(1, c / (\lVert \bar\theta \rVert + 10^{-6}))$, with the norm over all of them together.
-
     A subclass writes `update` in operations and infix alone. What the rule remembers between steps goes into `slots`,
-    each a list with one array for each parameter in their order, and `numbers`, which are one for all. `elementwise =
-    True` promises that the rule treats each element alone: it then runs once on all parameters joined, and not once a
-    parameter. A subclass with an `update` of its own must promise that again.
+    each a list with one array for each parameter in their order, and `numbers`, which are one for all.
+    `elementwise = True` promises that the rule treats each element alone: it then runs once on all parameters joined,
+    and not once a parameter. A subclass with an `update` of its own must promise that again.
 
-    Raises ValueError unless lr and max_norm are positive, TypeError for what is no number or no parameter.
+    parameters: a list of trainable parameters, such as `model.parameters()`; each may be in it once
+    lr: the learning rate $\eta$, a positive number, or a function of the number of steps done before (`tl.cosine` makes
+        one)
+    max_norm: c, a positive number that clips the gradients,
+        $\bar\theta \leftarrow \bar\theta \min(1, c / (\lVert \bar\theta \rVert + 10^{-6}))$, with the norm over all of
+        them together; None leaves them as they are
+    Raises ValueError unless lr and max_norm are positive, and for an empty list or a frozen parameter; TypeError for
+    what is no number or no parameter.
+
+    >>> class SignSGD(tl.Optimizer):
+    ...     def update(self, parameters, gradients, state, rate):
+    ...         return [p - rate * tl.sign(g) for p, g in zip(parameters, gradients)], []
+    >>> w = tl.parameter([1.0, 2.0])
+    >>> optimizer = SignSGD([w], lr=lambda step: 0.5 / (step + 1), max_norm=1.0)
+    >>> tl.sum(w * w).backward()
+    >>> optimizer.clip([w.gradient])[0].round(3)
+    array([0.447, 0.894])
+    >>> optimizer.step()
+    >>> optimizer.zero_gradients()
+    >>> w.value, optimizer.lr, optimizer.state
+    (array([0.5, 1.5]), 0.25, [])
     """
 
     elementwise = False
@@ -54,7 +70,21 @@ class Optimizer(Observable):
         self.max_norm = max_norm if max_norm is None else check_positive(max_norm, "max_norm")
 
     def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
-        """The new parameters and the new state. All arrays, or all nodes: then the result is a graph."""
+        """The new parameters and the new state. All arrays, or all nodes: then the result is a graph.
+
+        A subclass writes it.
+
+        parameters: what to change, one array or node for each parameter
+        gradients: one for each parameter, of its shape, already clipped
+        state: what the rule remembers, in the order of `state`
+        rate: the learning rate of this step, a float64 number or a node of one
+        Returns two lists: the new parameters and the new state, in the same order and shapes.
+        Raises NotImplementedError where no subclass wrote it.
+
+        >>> new, state = tl.SGD([tl.parameter([1.0])], lr=0.1).update([np.ones(1)], [np.ones(1)], [], 0.1)
+        >>> new, state
+        ([array([0.9])], [])
+        """
         raise NotImplementedError(
             f"{type(self).__name__} needs a method update(self, parameters, gradients, state, rate)"
         )
@@ -62,6 +92,8 @@ class Optimizer(Observable):
     def clip(self, gradients: Sequence[Any]) -> list[Any]:
         """The gradients, made shorter if their norm is above `max_norm`. Arrays or nodes, as `update` takes them.
 
+        gradients: arrays or nodes, one for each parameter
+        Returns a list of the same shapes and dtypes.
         Source: Pascanu et al. 2013, algorithm 1 (arXiv:1211.5063), as in PyTorch.
         """
         if self.max_norm is None:
@@ -75,7 +107,8 @@ class Optimizer(Observable):
     def step(self) -> None:
         """Update every parameter with the gradient that `backward()` left in it; a missing one counts as zero.
 
-        Raises GradientError if no parameter has a gradient, or one was frozen meanwhile. Then nothing is changed.
+        Raises GradientError if no parameter has a gradient, or one was frozen meanwhile; ShapeError if `update` gives
+        another shape. Then nothing is changed.
         """
         self.before_step()
         if all(p.gradient is None for p in self.parameters):
@@ -94,7 +127,16 @@ class Optimizer(Observable):
         self.after_step()
 
     def before_step(self) -> None:
-        """Set the rate of the step to come. Raises GradientError if a parameter was frozen meanwhile."""
+        """Set the rate of the step to come.
+
+        Raises GradientError if a parameter was frozen meanwhile.
+
+        >>> optimizer = tl.SGD([tl.parameter([1.0])], lr=tl.linear(0.2, 0.0, steps=2))
+        >>> optimizer.before_step()
+        >>> optimizer.after_step()  # a loop of your own calls the two around an update of its own
+        >>> optimizer.steps, optimizer.lr
+        (1, 0.1)
+        """
         for p in self.parameters:
             if not p.requires_gradient:
                 reason = "was frozen after this optimizer was built: build a new one without it"
@@ -134,7 +176,19 @@ class Optimizer(Observable):
             raise
 
     def watch(self, model: Any = None) -> Watch:
-        """A function that gives a number: the same as long as `update` and `model` give the same graph."""
+        """A function that gives a number: the same as long as `update` and `model` give the same graph.
+
+        model: a layer that the graph depends on as well, or None
+        Returns a function without arguments that gives a whole number.
+
+        >>> w = tl.parameter([1.0])
+        >>> optimizer = tl.SGD([w], lr=0.1)
+        >>> look = optimizer.watch()
+        >>> before = look()
+        >>> optimizer.momentum = 0.9
+        >>> look() == before
+        False
+        """
         return Watch((self, model))
 
     @property
@@ -155,9 +209,26 @@ class Optimizer(Observable):
 class SGD(Optimizer):
     r"""$m \leftarrow \mu m + \bar\theta,\; \theta \leftarrow \theta - \eta m$; without momentum $m = \bar\theta$.
 
-    `weight_decay` $\lambda$ adds $\lambda \theta$ to the gradient, after clipping. As in PyTorch.
-    Raises ValueError unless lr and max_norm are positive, momentum is at least 0 and below 1, and weight_decay is at
-    least 0.
+    As in PyTorch.
+
+    parameters: a list of trainable parameters, such as `model.parameters()`
+    lr: the learning rate $\eta$, a positive number, or a function of the number of steps done
+    momentum: $\mu$, from 0 to below 1
+    weight_decay: $\lambda$, at least 0; adds $\lambda \theta$ to the gradient, after clipping
+    max_norm: the largest norm of all gradients together, a positive number; None does not clip
+    Raises ValueError for a number out of range, an empty list or a frozen parameter; TypeError for what is no number or
+    no parameter.
+
+    >>> w = tl.parameter([1.0, 2.0])
+    >>> optimizer = tl.SGD([w], lr=0.1)
+    >>> tl.sum(w * w).backward()
+    >>> optimizer.step()
+    >>> w.value
+    array([0.8, 1.6])
+    >>> tl.SGD([w], lr=-0.1)
+    Traceback (most recent call last):
+        ...
+    ValueError: lr must be positive, not -0.1
     """
 
     elementwise = True
@@ -184,10 +255,25 @@ class Adam(Optimizer):
 
     $m \leftarrow \beta_1 m + (1 - \beta_1) \bar\theta$ is a running mean of the gradient, and
     $v \leftarrow \beta_2 v + (1 - \beta_2) \bar\theta^2$ one of its square. They start at zero;
-    $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1 - \beta_2^t)$ make up for that in step t.
-    The slots are m and v, the numbers $\beta_1^t$ and $\beta_2^t$.
-    Raises ValueError unless lr and max_norm are positive, both betas are at least 0 and below 1, and eps is at least 0.
+    $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1 - \beta_2^t)$ make up for that in step t. The slots are m and v,
+    the numbers $\beta_1^t$ and $\beta_2^t$.
+
+    parameters: a list of trainable parameters, such as `model.parameters()`
+    lr: the learning rate $\eta$, a positive number, or a function of the number of steps done; about the size of a
+        first step
+    betas: $\beta_1$ and $\beta_2$, two numbers from 0 to below 1
+    eps: $\epsilon$, at least 0; keeps the root away from 0
+    max_norm: the largest norm of all gradients together, a positive number; None does not clip
+    Raises ValueError for a number out of range, an empty list or a frozen parameter; TypeError for what is no number or
+    no parameter.
     Source: Kingma and Ba 2014, algorithm 1 (arXiv:1412.6980).
+
+    >>> w = tl.parameter([1.0, -2.0])
+    >>> optimizer = tl.Adam([w], lr=0.1)
+    >>> tl.sum(w * w).backward()
+    >>> optimizer.step()
+    >>> w.value.round(6)
+    array([ 0.9, -1.9])
     """
 
     elementwise = True
@@ -222,8 +308,22 @@ class Adam(Optimizer):
 class AdamW(Adam):
     r"""$\theta \leftarrow \theta - \eta \lambda \theta$, then the step of Adam: decay is kept out of the means.
 
-    Raises ValueError as Adam does, and unless weight_decay $\lambda$ is at least 0.
+    parameters: a list of trainable parameters, such as `model.parameters()`
+    lr: the learning rate $\eta$, a positive number, or a function of the number of steps done
+    betas: $\beta_1$ and $\beta_2$, two numbers from 0 to below 1
+    eps: $\epsilon$, at least 0; keeps the root away from 0
+    weight_decay: $\lambda$, at least 0
+    max_norm: the largest norm of all gradients together, a positive number; None does not clip
+    Raises ValueError for a number out of range, an empty list or a frozen parameter; TypeError for what is no number or
+    no parameter.
     Source: Loshchilov and Hutter 2017, algorithm 2 (arXiv:1711.05101), as in PyTorch.
+
+    >>> w = tl.parameter([1.0, -2.0])
+    >>> optimizer = tl.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> tl.sum(w * w).backward()
+    >>> optimizer.step()
+    >>> w.value.round(6)
+    array([ 0.85, -1.8 ])
     """
 
     elementwise = True

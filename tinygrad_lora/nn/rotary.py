@@ -4,8 +4,6 @@ Then the product of a query and a key depends on how far apart they are, not on 
 Source: Su et al. 2021 (arXiv:2104.09864).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -3,8 +3,6 @@
 A compiled program asks at every call. So the answer is a number, and is worked out again only after an assignment.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable
 from itertools import count
 from types import NoneType

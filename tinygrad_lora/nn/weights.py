@@ -20,10 +20,18 @@ NameMapping = Callable[[str], str | None] | Mapping[str, str | None] | None
 class WeightsValidation:
     """What loading weights would do.
 
-    `matched` names the parameters that get a weight of the right shape. `unmatched_weights` are weights that no
-    parameter is named after. `missing_parameters` are parameters that no weight is for. `shape_mismatches` gives, by
-    parameter, its shape and that of the weight, `dtype_mismatches` its dtype and one that cannot become that. `skipped`
-    are weights that the mapping sends to None.
+    matched: the parameters that get a weight of the right shape, a list of names
+    unmatched_weights: the weights that no parameter is named after
+    missing_parameters: the parameters that no weight is for
+    shape_mismatches: a dict: by parameter, its shape and that of the weight
+    skipped: the weights that the mapping sends to None
+    dtype_mismatches: a dict: by parameter, its dtype and one that cannot become that
+
+    >>> report = tl.Linear(2, 1).validate_weights({"weight": np.ones((3, 1)), "scale": np.ones(1)})
+    >>> report.shape_mismatches, report.unmatched_weights, report.missing_parameters
+    ({'weight': ((2, 1), (3, 1))}, ['scale'], ['bias'])
+    >>> report.is_complete, report.is_valid
+    (False, False)
     """
 
     matched: list[str] = field(default_factory=list)
@@ -46,7 +54,16 @@ class WeightsValidation:
 
 @dataclass
 class LoadedWeights:
-    """What loading weights did: names of parameters `loaded`, weights that `failed` and why, weights `skipped`."""
+    """What loading weights did.
+
+    loaded: the names of the parameters that got a weight, a list
+    failed: the weights that did not fit, and why, a dict of texts
+    skipped: the weights that the mapping sends to None, a list
+
+    >>> report = tl.Linear(2, 1).load_weights({"weight": np.ones((2, 1)), "bias": np.ones(7)})
+    >>> report.loaded, report.failed, report.success
+    (['weight'], {'bias': 'the shape is (1,), not (7,)'}, False)
+    """
 
     loaded: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -69,7 +86,21 @@ class NamedWeights:
         """Raise if the parameters must not be changed now."""
 
     def get_parameter_names(self) -> list[str]:
-        """The names of all parameters, frozen ones included, in the order in which they were defined."""
+        """The names of all parameters, frozen ones included, in the order in which they were defined.
+
+        Returns a list of strings.
+
+        >>> layer = tl.Linear(2, 1, seed=0)
+        >>> layer.get_parameter_names(), layer.named_parameter_count
+        (['weight', 'bias'], 2)
+        >>> layer.get_parameter_shape("weight"), layer.try_get_parameter("scale") is None
+        ((2, 1), True)
+        >>> layer.set_parameter("bias", [3.0])
+        >>> layer.set_parameter("weigth", [[3.0]])
+        Traceback (most recent call last):
+            ...
+        tinygrad_lora.errors.WeightsError: no parameter is called 'weigth': did you mean 'weight'?
+        """
         return list(self.named_parameters())
 
     @property
@@ -78,16 +109,30 @@ class NamedWeights:
         return len(self.named_parameters())
 
     def try_get_parameter(self, name: str) -> Any:
-        """A copy of the parameter called `name`, or None where there is none."""
+        """A copy of one parameter, or None where there is none of this name.
+
+        name: that of the parameter, such as "0.weight"
+        Returns an array, or None.
+        """
         node = self.named_parameters().get(name)
         return None if node is None else np.array(node.value)
 
     def get_parameter_shape(self, name: str) -> Shape:
-        """The shape of the parameter called `name`. Raises WeightsError where there is none."""
+        """The shape of one parameter.
+
+        name: that of the parameter, such as "0.weight"
+        Returns a tuple of whole numbers.
+        Raises WeightsError where there is none of this name.
+        """
         return self._named(name).shape
 
     def set_parameter(self, name: str, array: Any) -> None:
-        """Give one parameter new numbers. Raises WeightsError for an unknown name or an array that does not fit."""
+        """Give one parameter new numbers.
+
+        name: that of the parameter, such as "0.weight"
+        array: an array of its shape
+        Raises WeightsError for an unknown name or an array that does not fit, MergedError while an adapter is merged.
+        """
         self.before_change()
         refuse_subclass(array, name)
         node = self._named(name)
@@ -100,9 +145,13 @@ class NamedWeights:
     ) -> WeightsValidation:
         """What `load_weights` would find, without changing anything.
 
-        `weights` is a dict of arrays, or just names: then shapes and dtypes are not checked. `mapping` is a function or
-        dict from the names of weights to those of parameters; None skips a weight. Raises WeightsError if two weights
-        are mapped to one parameter.
+        weights: a dict of arrays by name, or just names: then shapes and dtypes are not checked
+        mapping: a function or dict from the names of weights to those of parameters; None skips a weight
+        Returns a `WeightsValidation`.
+        Raises WeightsError if two weights are mapped to one parameter, TypeError for a mapping of another kind.
+
+        >>> tl.Linear(2, 1).validate_weights(["w", "b"], {"w": "weight", "b": None}).missing_parameters
+        ['bias']
         """
         parameters, report = self.named_parameters(), WeightsValidation()
         targets = targets_of(weights, mapping)
@@ -123,10 +172,20 @@ class NamedWeights:
     def load_weights(
         self, weights: Mapping[str, Any], mapping: NameMapping = None, strict: bool = False
     ) -> LoadedWeights:
-        """Give parameters the arrays of their names; `mapping` as in `validate_weights`.
+        """Give parameters the arrays of their names.
 
-        What does not fit is reported under `failed`, and the rest is loaded. With `strict`, every weight must fit and
-        every parameter must get one; else WeightsError, and nothing is changed.
+        What does not fit is reported under `failed`, and the rest is loaded.
+
+        weights: a dict of arrays by name
+        mapping: a function or dict from the names of weights to those of parameters; None skips a weight
+        strict: True refuses everything unless every weight fits and every parameter gets one
+        Returns a `LoadedWeights`.
+        Raises WeightsError with `strict`, and if two weights are mapped to one parameter: then nothing is changed;
+        MergedError while an adapter is merged.
+
+        >>> layer = tl.Linear(2, 1, bias=False)
+        >>> layer.load_weights({"w": [[1.0], [2.0]]}, {"w": "weight"})
+        LoadedWeights(loaded=['weight'], failed={}, skipped=[])
         """
         self.before_change()
         for weight, array in weights.items():

@@ -1,7 +1,5 @@
 """In a notebook, graphs, layers and compiled functions draw themselves as the last line of a cell; so do errors."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ..compiler import CompiledFunction
@@ -13,7 +11,12 @@ from .graphviz.draw import draw
 
 
 def draw_in_notebooks() -> None:
-    """Give these classes the method that notebooks call. The package does so when it is imported in a notebook."""
+    """Give these classes the method that notebooks call. The package does so when it is imported in a notebook.
+
+    >>> tl.view.draw_in_notebooks()  # doctest: +SKIP
+    >>> hasattr(tl.Graph, "_repr_mimebundle_")  # doctest: +SKIP
+    True
+    """
     for kind in (Graph, Layer, CompiledFunction):
         kind._repr_mimebundle_ = _picture  # type: ignore[union-attr]
     show_errors()

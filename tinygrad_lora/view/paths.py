@@ -20,6 +20,7 @@ from ..core.node import Array, ComputationNode
 from ..errors import GradientError, TraceError
 from .contributions import contributions
 from .formula.notation import symbol
+from .words.bundle import Typeset
 from .words.grammar import counted
 from .words.markup import element
 from .words.sentences import number, one_line, shape_text, short_array, spoken
@@ -42,7 +43,7 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Typeset):
     """The gradient of `output` with respect to `node` as a sum over paths: `.text`, `.latex`.
 
     `count` says how many paths there are; `paths` holds the first of them, and `rest` is the sum over the others.
@@ -85,13 +86,7 @@ class Explanation:
         total = [_latex_numbers(self.total)]
         return " = ".join([rf"\frac{{\partial {y}}}{{\partial {x}}}", " + ".join(terms) or "0", *total * bool(terms)])
 
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
-
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex}\n$$"
+    __repr__ = Typeset.__str__
 
     def _repr_html_(self) -> str:
         """The text, for pages that typeset no formulas."""
@@ -148,12 +143,25 @@ class Explanation:
 def explain(node: ComputationNode, output: ComputationNode | None = None, *, most: int = MOST_PATHS) -> Explanation:
     r"""$\frac{\partial L}{\partial x} = \sum_{\text{paths}} \prod_{\text{edges}}$: a gradient as a sum over paths.
 
-    `output` is the node on which `backward()` was called; by default the one that gave `node` its gradient, which a
-    variable of the caller must hold. Between numbers, each path shows the product of the local derivatives along it;
-    between arrays, its part of the gradient. At most `most` paths are shown; all are counted.
+    Between numbers, each path shows the product of the local derivatives along it; between arrays, its part of the
+    gradient.
 
-    Raises GradientError if it is not clear which output is meant, and TraceError for symbolic nodes: those have
-    `formula(tl.gradients(output, node))`.
+    node: the node whose gradient is explained
+    output: the node on which `backward()` was called; None takes the one that gave `node` its gradient, which a
+        variable of the caller must hold
+    most: how many paths are shown; all are counted
+    Returns an explanation; `print` shows it, and a notebook.
+    Raises GradientError if it is not clear which output is meant, TraceError for symbolic nodes: those have
+    `formula(tl.gradients(output, node))`; TypeError for what is no node, ValueError for a `most` below 1.
+
+    >>> x = tl.parameter(2.0, name="x")
+    >>> loss = x * x + 3.0 * x
+    >>> loss.backward()
+    >>> print(tl.explain(x))
+    d(add %3)/dx = 7, the sum over 3 paths from x to add %3
+      x -> multiply %1 -> add %3  2 * 1 = 2
+      x -> multiply %1 -> add %3  2 * 1 = 2
+      x -> scale %2 -> add %3     3 * 1 = 3
     """
     for x in (node,) if output is None else (node, output):
         if not isinstance(x, ComputationNode):

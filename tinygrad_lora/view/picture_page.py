@@ -3,8 +3,6 @@
 Without its script, and on paper, the page still is the picture.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from ..errors import RenderError
-from ..files import write_atomically
+from ..files import FilePath, write_atomically
 from .diagram.data import Drawable
 from .diagram.text import listing
 from .graphviz import engines
@@ -25,14 +24,24 @@ def svg(obj: Drawable | Picture, example: ArrayLike | None = None, **options: An
     return draw(obj, example, **options).svg()
 
 
-def render(
-    obj: Drawable | Picture, path: str | os.PathLike[str], example: ArrayLike | None = None, **options: Any
-) -> Path:
-    """Write a picture of `obj` to `path`, in the format of its ending: .svg, .png, .pdf, .dot, .txt or .html.
+def render(obj: Drawable | Picture, path: FilePath, example: ArrayLike | None = None, **options: Any) -> Path:
+    """Write a picture of `obj` to a file.
 
-    `obj` and the options are as in `draw`. An .html page can be searched and zoomed, and its closed boxes open. A
-    missing folder is created. The file appears when it is complete.
+    A missing folder is created. The file appears when it is complete. An .html page can be searched and zoomed, and its
+    closed boxes open.
+
+    obj: what `draw` takes
+    path: that of the file; its ending is the format: .svg, .png, .pdf, .dot, .txt or .html
+    example: an input for a layer, an array or a shape
+    **options: those of `draw`
+    Returns the path.
     Raises ValueError for another ending, RenderError where no Graphviz can draw a PNG or PDF.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = tl.render(tl.exp(tl.placeholder(2, name="x")), pathlib.Path(folder, "graph.txt"))
+    ...     print(path.read_text(encoding="utf-8").splitlines()[-1])
+    %1    exp(x)       (2,)   float64  operation, output
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:

@@ -120,6 +120,8 @@ BARS: list[Bar] = [
         (ours("all_lengths", "W8", ONE, "included"),)),
     Bar("W8: compiling for the thirteenth length, against the first", 0.10,
         (ours("all_lengths", "W8", ONE, "new_length"),)),
+    *(Bar(f"16 adapters of width {width} in one step, against 16", gate, (ours("stacked", "W4", width, "ratio"),))
+      for width, gate in {"64": 0.32, "256": 0.60, "384": 0.80}.items()),
     *COMPILING,
     *(Bar(f"{workload} S: comparing the first call, against compiling", 0.15,
           (ours("checking", workload, "S", "share"),)) for workload in ("W3", "W4")),

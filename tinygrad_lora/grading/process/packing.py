@@ -155,7 +155,7 @@ class Packer:
                 parents = [self._numbers[id(parent)] for parent in one.parents]
                 params = [[name, self.pack(content)] for name, content in one.params.items()]
                 self.defined.append([n, one.op.name, parents, params, like, value, one.name, one.requires_gradient])
-                self._nodes[n] = (one._value, None, one.name, one.requires_gradient)
+                self._nodes[n] = _state(one, None)
             self.slots = kept
         return self._numbers[id(node)]
 
@@ -168,16 +168,16 @@ class Packer:
     def changes(self) -> list[Any]:
         """What has changed at nodes that both sides know: values of parameters, gradients, names."""
         changed = []
-        for n, (value, gradient, name, trainable) in self._nodes.items():
+        for n, (value, version, gradient, *kept) in self._nodes.items():
             node = self.things[n]
-            same = node._value is value and node._gradient is gradient
-            if same and node.name == name and node.requires_gradient == trainable:
+            same = node._value is value and node.created == version
+            if same and node._gradient is gradient and kept == [node.name, node.requires_gradient]:
                 continue
-            new = self._array(node._value) if node.op is PARAMETER and node._value is not value else None
+            new = None if same or node.op is not PARAMETER else self._array(node._value)
             slope = None if node._gradient is None else self._array(np.asarray(node._gradient))
             label = node.name if type(node.name) is str else None
             changed.append([n, new, slope, label, node.requires_gradient is True])
-            self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
+            self._nodes[n] = _state(node, node._gradient)
         return changed
 
     # --- In ---
@@ -270,7 +270,7 @@ class Packer:
                     node = self._work.result(op, tuple(self.things[p] for p in parents), fixed)
                 self.enter(n, node)
                 node.name, node.requires_gradient = name, trainable
-                self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
+                self._nodes[n] = _state(node, node._gradient)
             for n, value, slope, name, trainable in changed:
                 node = self.things[n]
                 if type(node) is not ComputationNode:
@@ -279,8 +279,13 @@ class Packer:
                     node.value = self._unarray(value)
                 node.gradient = None if slope is None else self._unarray(slope)
                 node.name, node.requires_gradient = name, trainable
-                self._nodes[n] = (node._value, node._gradient, node.name, node.requires_gradient)
+                self._nodes[n] = _state(node, node._gradient)
         except Misbehaved:
             raise
         except Exception as error:  # an operation may refuse its operands in many ways
             raise Misbehaved(f"a graph cannot be built again: {type(error).__name__}: {error}") from None
+
+
+def _state(node: ComputationNode, gradient: Any) -> tuple[Any, ...]:
+    """What may change at a node. A compiled step writes into the array of a parameter, and makes it younger."""
+    return node._value, node.created, gradient, node.name, node.requires_gradient

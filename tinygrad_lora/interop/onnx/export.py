@@ -1,6 +1,5 @@
 """Any traced graph as an ONNX file, which many other programs run. The only module that imports onnx."""
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from ...core.node import PARAMETER, ComputationNode, Shape
 from ...core.trace import ARRAY, trace
 from ...errors import ExportError
 from ...errors.install import with_extra
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
 from .builder import FixedBatchError, GraphBuilder, place_of, twins_of
@@ -52,18 +51,32 @@ class OnnxFile:
 
 
 def save_onnx(
-    f: Callable[..., Any] | Graph, path: str | os.PathLike[str], *examples: Any,
+    f: Callable[..., Any] | Graph, path: FilePath, *examples: Any,
     swappable: bool | Collection[str] = False, dynamic: bool = True,
 ) -> OnnxFile:  # fmt: skip
     """Write what `f` computes for inputs like `examples` as an ONNX file (opset 17), and say what is in it.
 
-    `f` is a layer, a function of nodes, or a Graph, which needs no examples. A layer with an adapter is written as it
-    is now: after `merge_all(model)` the adapter is part of the weights. `swappable` names parameters that may also be
-    fed as inputs, so that another adapter needs no other file; True stands for all trainable ones.
+    A layer with an adapter is written as it is now: after `merge_all(model)` the adapter is part of the weights. The
+    first axis is left open where all inputs share it and the function works for any size: what is returned says
+    whether.
 
-    The first axis is left open where all inputs share it and the function works for any size: what is returned says
-    whether. `dynamic=False` fixes it. Raises ExportError for an operation that ONNX does not have, an unknown name,
-    or more than 2 GB; ImportError without the onnx package.
+    f: a layer, a function of nodes, or a Graph
+    path: that of the file
+    *examples: an array for each argument of f; none for a Graph
+    swappable: names of parameters that may also be fed as inputs, so that another adapter needs no other file; True
+        stands for all trainable ones
+    dynamic: False fixes the first axis
+    Returns a record: `path`, `inputs` and `outputs` with their shapes, `swappable`, and `fixed`, which says why the
+    first axis is fixed.
+    Raises ExportError for an operation that ONNX does not have, an unknown name, or more than 2 GB; TypeError for what
+    cannot be exported; ImportError without the onnx package.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(tl.save_onnx(tl.Linear(3, 2, seed=0), pathlib.Path(folder, "linear.onnx"), np.ones((1, 3))))
+    linear.onnx: ONNX opset 17
+      input      x (batch, 3)
+      output     output (batch, 2)
     """
     library = _library()
     if not callable(f) and not isinstance(f, Graph):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import AdaptError, FormatError
-from ...files import reading, write_atomically
+from ...files import FilePath, reading, write_atomically
 from ...nn.adapters.adapted import check_new_name, listed
 from ...nn.adapters.model.plan import AdapterPlan, attach, plan_adapters
 from ...nn.adapters.model.settings import check_bias
@@ -26,22 +26,34 @@ WEIGHTS_FILE, PICKLE_FILE = "adapter_model.safetensors", "adapter_model.bin"
 
 
 def save_adapter(
-    model: Layer, folder: str | os.PathLike[str], name: str = "lora", *,
+    model: Layer, folder: FilePath, name: str = "lora", *,
     base_model: str | None = None, task_type: str | None = None, fan_in_fan_out: bool = False, as_lora: bool = False,
 ) -> Path:  # fmt: skip
     r"""Write one adapter of a model into a folder, which `PeftModel.from_pretrained` and `load_adapter` read.
 
-    With the adapter go the biases and the modules that are trained with it. `base_model` and `task_type` ("CAUSAL_LM")
-    are notes for whoever loads it; `fan_in_fan_out` says that PyTorch's base keeps its weights as (in, out), as GPT-2
-    does. Returns the folder.
+    With the adapter go the biases and the modules that are trained with it. An adapter on a residual base (PiSSA,
+    OLoRA) is written as it is: whoever loads it makes the same residual from the same base, which PEFT does in float32
+    alone, and other programs not at all.
 
-    An adapter on a residual base (PiSSA, OLoRA) is written as it is: whoever loads it makes the same residual from the
-    same base, which PEFT does in float32 alone, and other programs not at all. `as_lora=True` writes what it adds to
-    the base itself instead, as plain LoRA of twice the rank: $s A B - s A_0 B_0 = s\,[A, A_0]\,[B; -B_0]$.
+    Both files are written whole before they replace older ones. Whoever stops this leaves the old adapter, the new one,
+    or for a moment a folder without options, which nobody loads.
 
-    Both files are written whole before they replace older ones. Whoever stops this leaves the old adapter, the new
-    one, or for a moment a folder without options, which nobody loads. Raises AdaptError if no adapter has this name or
-    if it is of a kind that such a file cannot hold, FormatError for numbers that are not finite.
+    model: a layer with adapters
+    folder: the path of a folder, which is made if it is missing
+    name: that of the adapter
+    base_model, task_type: notes for whoever loads it, such as "CAUSAL_LM"; None writes none
+    fan_in_fan_out: True says that PyTorch's base keeps its weights as (in, out), as GPT-2 does
+    as_lora: True writes what a residual adapter adds to the base itself, as plain LoRA of twice the rank:
+        $s A B - s A_0 B_0 = s\,[A, A_0]\,[B; -B_0]$
+    Returns the path of the folder.
+    Raises AdaptError if no adapter has this name or if it is of a kind that such a file cannot hold, FormatError for
+    numbers that are not finite, ImportError without the safetensors package.
+
+    >>> import tempfile
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(4, 3, seed=0)), rank=2, seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(sorted(path.name for path in tl.save_adapter(model, folder).iterdir()))
+    ['adapter_config.json', 'adapter_model.safetensors']
     """
     settings = describe(model, name, as_lora)
     if fan_in_fan_out and settings.residual == "olora":
@@ -62,16 +74,28 @@ def save_adapter(
     return target
 
 
-def load_adapter(model: Model, folder: str | os.PathLike[str], name: str = "lora") -> Model:
-    """Give a model the adapter in a folder that `save_adapter` or PEFT wrote, and activate it. Returns the model.
+def load_adapter(model: Model, folder: FilePath, name: str = "lora") -> Model:
+    """Give a model the adapter in a folder that `save_adapter` or PEFT wrote, and activate it.
 
     The layers keep the dtype of their base. Every option that changes the numbers is honored or refused by name; what
     only concerns training, such as dropout, is left out. Words that fit no layer say nothing, as in PEFT.
 
+    model: a layer of the shapes for which the adapter was trained
+    folder: the path of a folder with `adapter_config.json` and `adapter_model.safetensors`
+    name: what the adapter is called in this model
+    Returns the model.
     Raises FormatError, which lists all that is wrong, if the folder asks for something that this package does not do,
     if it fits no layer at all, and if arrays are missing, unexpected, of another shape or not finite; AdaptError if the
     model has an adapter of this name, or one that trains the biases as this one does. Then the model is not changed.
     OSError if the files cannot be read, ImportError without the safetensors package.
+
+    >>> import tempfile
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(4, 3, seed=0)), rank=2, seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = tl.save_adapter(model, folder)
+    ...     other = tl.load_adapter(tl.Sequential(tl.Linear(4, 3, seed=0)), folder, name="french")
+    >>> bool((other[0].lora.get_matrix_a() == model[0].lora.get_matrix_a()).all())
+    True
     """
     check_new_name(name, adapter_names(model))
     model.before_change()

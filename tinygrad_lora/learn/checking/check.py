@@ -21,9 +21,19 @@ CODE = "    "  # before each line of code in Markdown
 def check(id: str, *objects: Any, **named: Any) -> Report:
     """Check what you wrote for an exercise: `check("04-topo", topo_sort)`.
 
-    The objects stand in the order in which the exercise names them, or are given by name. The report says which checks
-    passed, and names the mistake where one did not; it is also remembered for `progress()`.
+    The report is also remembered for `progress()`.
+
+    id: that of the exercise: the tutorial's two digits, a dash and a word
+    *objects: what the exercise asks for, functions, classes or values, in the order in which it names them
+    **named: the same by name
+    Returns a `tinygrad_lora.learn.Report`: it says which checks passed, and names the mistake where one did not.
     Raises ExerciseError if there is no such exercise, or for objects that it does not ask for.
+
+    >>> report = tl.check("04-topo", lambda output: [output])
+    >>> print(str(report).splitlines()[0])
+    04-topo  A topological order: 0 of 5 points
+    >>> report.diagnosis.sentence
+    'your list has 1 node and the graph 4: parameter x, tanh a, tanh b are missing'
     """
     exercise = load_exercise(id)
     values = arguments(exercise, objects, named)
@@ -55,9 +65,19 @@ def arguments(exercise: Exercise, objects: tuple[Any, ...], named: dict[str, Any
 
 
 def demand(id: str, test: str, **objects: Any) -> None:
-    """Raise `Wrong`, an AssertionError with the diagnosis, unless this check of the exercise passes.
+    """Check an answer in a test of one's own: an AssertionError with the diagnosis, unless one check of the exercise
+    passes.
 
-    Raises ExerciseError if the exercise has no such check.
+    id: that of the exercise
+    test: the name of the check, as `load_exercise(id).checks` has them
+    **objects: the student's objects, by name
+    Raises Wrong, an AssertionError, if the check fails, ExerciseError if the exercise has no such check.
+
+    >>> from tinygrad_lora.learn import demand
+    >>> demand("04-topo", "test_parents_stand_before_their_users", topo_sort=lambda output: [output])
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.learn.diagnosis.Wrong: your list has 1 node and the graph 4: parameter x, tanh a, ...
     """
     exercise = load_exercise(id)
     results = {result.test: result for result in run_checks(exercise, objects).results}
@@ -80,7 +100,16 @@ class Advice(str):
 def hint(id: str) -> Advice:
     """The next hint for an exercise: `hint("04-topo")`. There are three, each tells more; then they begin again.
 
+    id: that of the exercise
+    Returns a text that a notebook shows.
     Raises ExerciseError, with the nearest ids, if there is no such exercise.
+
+    >>> print(tl.hint("04-topo"))
+    Hint ... of 3: ...
+    >>> tl.hint("04-tipo")
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.ExerciseError: there is no exercise '04-tipo'; perhaps 04-topo or 04-twice or ...
     """
     exercise = load_exercise(id)
     taken = hints_taken(id)
@@ -92,7 +121,14 @@ def hint(id: str) -> Advice:
 def solution(id: str) -> Advice:
     """A solution, another way, and what to try next, for an exercise that you have solved: `solution("04-topo")`.
 
+    id: that of the exercise
+    Returns a text that a notebook shows.
     Raises ExerciseError until `check` has passed as a whole, and if there is no such exercise.
+
+    >>> tl.solution("04-topo")
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.ExerciseError: the solution of 04-topo comes when all its checks have passed; ...
     """
     exercise = load_exercise(id)
     if not solved(exercise):

@@ -16,7 +16,24 @@ ONE_LINE = "; white-space: nowrap"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: whether it passed, and if not, the diagnosis. `points` of `out_of`; `demand` is its author's words."""
+    """One check of an exercise: whether it passed, and if not, the diagnosis.
+
+    exercise: the id of the exercise
+    test: the name of the check
+    passed: whether it passed
+    diagnosis: a `Diagnosis`; None if it passed
+    seconds: how long it took
+    points: what it earned
+    out_of: what it could have earned
+    notes: what else to say, a tuple of texts
+    demand: what the check demands, in its author's words
+
+    >>> result = tl.check("04-topo", lambda output: [output]).results[0]
+    >>> result.passed, result.points, result.out_of, result.word, result.started
+    (False, 0, 3, 'wrong', True)
+    >>> result.claim, result.record["diagnosis"]
+    ('parents stand before their users', 'missing-node')
+    """
 
     exercise: str
     test: str
@@ -30,6 +47,7 @@ class CheckResult:
 
     @property
     def started(self) -> bool:
+        """Whether there was an answer: a stub that was left as it was is none."""
         return self.diagnosis is None or self.diagnosis.code != NOT_STARTED
 
     @property
@@ -49,30 +67,45 @@ class CheckResult:
 
     @property
     def word(self) -> str:
+        """The result in one word: "passed", "wrong", or "open" where there is no answer yet."""
         return "passed" if self.passed else "wrong" if self.started else "open"
 
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of one exercise. The last line of a notebook cell shows it; `print` works as well."""
+    """All checks of one exercise. The last line of a notebook cell shows it; `print` works as well.
+
+    exercise: an `Exercise`
+    results: a tuple of `CheckResult`, one for each check
+
+    >>> report = tl.check("04-topo", lambda output: [output])
+    >>> report.passed, report.started, report.points, report.out_of
+    (False, True, 0, 5)
+    >>> report.diagnosis.code, len(report.records), report.seconds > 0
+    ('missing-node', 3, True)
+    """
 
     exercise: Exercise
     results: tuple[CheckResult, ...]
 
     @property
     def passed(self) -> bool:
+        """Whether all checks passed."""
         return all(result.passed for result in self.results)
 
     @property
     def started(self) -> bool:
+        """Whether there was an answer to any check."""
         return any(result.started for result in self.results)
 
     @property
     def points(self) -> int:
+        """The points of all checks together."""
         return sum(result.points for result in self.results)
 
     @property
     def out_of(self) -> int:
+        """The points that there are."""
         return sum(result.out_of for result in self.results)
 
     @property
@@ -82,6 +115,7 @@ class Report:
 
     @property
     def seconds(self) -> float:
+        """How long all checks took."""
         return sum(result.seconds for result in self.results)
 
     @property

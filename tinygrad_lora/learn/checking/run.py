@@ -24,9 +24,17 @@ def run_checks(
 ) -> Report:  # fmt: skip
     """Every check of the exercise on these objects, by name. Never raises for what a student's code does.
 
-    `seed` and `budget` reach the checks that ask for them: how to draw random cases, and how many. `memory` is what the
-    objects keep from call to call, where they live in another process. `limit` is in seconds, for each check; 0 is that
-    of the exercise.
+    exercise: an `Exercise`
+    values: the student's objects, by name
+    seed: how to draw random cases, for the checks that ask for it
+    budget: how many of them
+    memory: what the objects keep from call to call, where they live in another process
+    limit: seconds for each check; 0 is that of the exercise
+    Returns a `Report`.
+
+    >>> exercise = tl.learn.load_exercise("04-topo")
+    >>> tl.learn.run_checks(exercise, exercise.references).passed
+    True
     """
     memory = memory or memory_of([values[name] for name in exercise.names if name in values])
     limit = limit or exercise.limit

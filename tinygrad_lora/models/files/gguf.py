@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...errors import ModelFileError
-from ...files import opened
+from ...files import FilePath, opened
 from .dequantize import FORMATS, dequantize, format_name
 
 _VERSIONS = (2, 3)
@@ -104,7 +104,7 @@ class GGUF:
         self.close()
 
 
-def read_gguf(path: str | os.PathLike[str]) -> GGUF:
+def read_gguf(path: FilePath) -> GGUF:
     """Map a GGUF file, and check and read all of it but the numbers in the tensors. Raises ModelFileError."""
     with opened(path, ModelFileError) as file:
         if os.fstat(file.fileno()).st_size == 0:

@@ -16,11 +16,20 @@ Pair = tuple[str, str]
 
 
 def train_byte_pairs(texts: str | Iterable[str], size: int, special: Sequence[str] = ()) -> BytePairEncoding:
-    """A byte-pair encoding of at most `size` tokens: the 256 bytes, the joins in the order found, and special ones.
+    """A byte-pair encoding: the 256 bytes, the joins in the order found, and special tokens.
 
     The most frequent pair is joined first; of equally frequent ones, that which comes first in the alphabet. It ends
-    early where no pair occurs twice. `special` are the names of tokens that are not text, such as "<|end|>".
+    early where no pair occurs twice.
+
+    texts: a text, or a list of them
+    size: how many tokens there may be at most
+    special: the names of tokens that are not text, such as "<|end|>"
+    Returns a `BytePairEncoding`, with `encode` and `decode`.
     Raises ValueError for a size that has no room for the bytes and the special tokens, or special names that repeat.
+
+    >>> tokens = tl.train_byte_pairs("low lower lowest", 260)
+    >>> tokens.encode("lower"), tokens.decode(tokens.encode("lower"))
+    ([258, 81], 'lower')
     """
     texts = [texts] if isinstance(texts, str) else texts
     least = 256 + len(special)

@@ -3,13 +3,12 @@
 Source: Devlin et al. 2018 (arXiv:1810.04805), section 3; the rules are those of the original `tokenization.py`.
 """
 
-import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Self
 
 from ...errors import ModelFileError
-from ...files import read_bytes, reading
+from ...files import FilePath, read_bytes, reading
 from .tokens import Batch, SpecialTokens, known_numbers, padded
 
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs")  # what controls, formats or is private; not what has no character yet
@@ -42,7 +41,7 @@ class WordPiece:
         self.padding, self.unknown, self.begin, self.end, self.mask = special.values()
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+    def from_file(cls, path: FilePath) -> Self:
         """The tokenizer of a file `vocab.txt`, one piece a line. Raises ModelFileError if it is none."""
         with reading(path, ModelFileError):
             text = read_bytes(path, LARGEST_VOCABULARY).decode().replace("\r\n", "\n").replace("\r", "\n")

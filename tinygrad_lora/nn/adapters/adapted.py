@@ -58,7 +58,10 @@ class AdaptedLayer(Layer):
         return " + ".join(name if w == 1 else f"{w!r} {name}" for name, w in self.active.items()) or "base"
 
     def states(self) -> dict[str, str]:
-        """What each adapter does at present: "" (it is added), "0.7" (so much of it is), "merged", "disabled", ..."""
+        """What each adapter does at present: "" (it is added), "0.7" (so much of it is), "merged", "disabled", ...
+
+        Returns a dict of texts, by the adapter's name.
+        """
         if not self._enabled or self._rows is not None:
             return dict.fromkeys(self.adapters, "by row" if self._enabled else "disabled")
         weights = {n: "" if w == 1 else f"{w:g}" for n, w in self.active.items()}
@@ -68,7 +71,12 @@ class AdaptedLayer(Layer):
     # --- Named adapters ---
 
     def attach(self, name: str, adapter: Any) -> None:
-        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
+        """Take one more adapter, which is not active yet.
+
+        name: a word that names it, such as "french"
+        adapter: an adapter for a layer of this size
+        Raises AdaptError for a name that is in use or invalid, MergedError while merged, ClosedError after `close()`.
+        """
         self.require_open()
         self._require_unmerged("another one cannot be added")
         check_new_name(name, self.adapters)
@@ -78,7 +86,8 @@ class AdaptedLayer(Layer):
     def activate(self, which: str | Weights, trainable: bool = True) -> None:
         r"""Make these adapters the active ones: one by name, or several with weights, $\sum_i w_i\,\delta_i(x)$.
 
-        The active ones are trained, unless `trainable` is False; all others are frozen, and kept.
+        which: a name, or a dict of weights by name, such as {"french": 0.7}
+        trainable: True trains the active ones; all others are frozen, and kept
         Raises AdaptError for names that there are not, MergedError while merged.
         """
         weights = checked_weights(which, self.adapters)
@@ -86,12 +95,29 @@ class AdaptedLayer(Layer):
         self.select(weights, trainable)
 
     def check_switchable(self) -> None:
-        """Raise unless other adapters can be activated now: MergedError while some are merged."""
+        """Refuse where other adapters cannot be activated now.
+
+        Raises MergedError while some are merged, ClosedError after `close()`.
+        """
         self.require_open()
         self._require_unmerged("others cannot be activated")
 
     def select(self, weights: Weights, trainable: bool = True) -> None:
-        """As `activate`, with weights that were checked. None is active if there are none."""
+        """As `activate`, with weights that were checked. None is active if there are none.
+
+        weights: the weight of each active adapter, by name
+        trainable: True trains the active ones
+
+        >>> layer = tl.LoRALinear(tl.Linear(3, 2, seed=0), rank=1, seed=1)
+        >>> layer.check_switchable()
+        >>> layer.check_deletable("lora")
+        >>> layer.check_changeable("")
+        >>> layer.own_change("lora")
+        [(1, LoRALayer(5 parameters, 5 trainable))]
+        >>> layer.select({})
+        >>> layer.is_base_alone, layer.states()
+        (True, {'lora': 'inactive'})
+        """
         self._select(weights)
         for name, adapter in self.adapters.items():
             self._train(adapter, trainable and name in self.active)
@@ -105,14 +131,22 @@ class AdaptedLayer(Layer):
         self.active = {name: weights[name] for name in self.adapters if name in weights}
 
     def delete(self, name: str) -> None:
-        """Forget an adapter. If it was active, those that are active beside it stay so."""
+        """Forget an adapter. If it was active, those that are active beside it stay so.
+
+        name: that of the adapter
+        Raises AdaptError where there is none of this name, MergedError while it is merged.
+        """
         self.check_deletable(name)
         self.adapters = {n: adapter for n, adapter in self.adapters.items() if n != name}
         if name in self.active:
             self._select({n: w for n, w in self.active.items() if n != name})
 
     def check_deletable(self, name: str) -> None:
-        """Raise unless there is an adapter of this name that can be deleted now: MergedError while it is merged."""
+        """Refuse an adapter that cannot be deleted now.
+
+        name: that of the adapter
+        Raises AdaptError where there is none of this name, MergedError while it is merged.
+        """
         self.require_open()
         checked_weights(name, self.adapters)
         if self.merged and name in self.active:
@@ -130,7 +164,10 @@ class AdaptedLayer(Layer):
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
-        """`with layer.disabled():` the layer gives exactly what the base gives, merged or not. May be nested."""
+        """`with layer.disabled():` the layer gives exactly what the base gives, merged or not. May be nested.
+
+        Returns a context manager.
+        """
         before, self._enabled = self._enabled, False
         try:
             yield
@@ -141,7 +178,16 @@ class AdaptedLayer(Layer):
     def by_row(self, names: RowNames) -> Iterator[None]:
         """`with layer.by_row(("french", None)):` each sample of a batch goes through the adapter of its name, or none.
 
-        A name that the layer does not have stands for the base alone. Raises MergedError while merged.
+        names: one for each sample; None, and a name that the layer does not have, stand for the base alone
+        Returns a context manager.
+        Raises MergedError while merged.
+
+        >>> layer = tl.LoRALinear(tl.Linear(3, 2, seed=0), rank=1, seed=1)
+        >>> layer.lora.set_parameters(np.ones(5))
+        >>> with layer.by_row(("lora", None)):
+        ...     y = layer.forward(np.ones((2, 3)))
+        >>> bool((y[1] == layer.original.forward(np.ones(3))).all())
+        True
         """
         self._require_unmerged("rows cannot choose")
         before, self._rows = self._rows, names

@@ -26,17 +26,40 @@ Activation = Callable[[Any], Any] | None
 class LoRALayer(SizedAdapter):
     r"""$y = \sigma(s\,(x A) B)$ with $s = \alpha / r$: a linear map of rank r, and an activation if one is given.
 
-    x is (..., input_size), A is (input_size, rank), B is (rank, output_size). `alpha` -1 or None means rank, so s = 1.
-    B starts at zero, and so does the layer. A is drawn from `seed` (a whole number or a Generator; None draws new
-    numbers every time): `init="gaussian"` gives it standard deviation $1/\sqrt r$ (PEFT's "gaussian" $1/r$),
-    `init="kaiming_uniform"` the range $\pm 1/\sqrt{\text{input\_size}}$ that is PEFT's default. `activation` is a
-    function of a node, such as `tl.relu`. `rslora=True` scales by $\alpha / \sqrt r$ (Kalajdzievski 2023,
-    arXiv:2312.03732). `lora_bias=True` gives B a bias, zero at the start: $s\,(x A B + c)$.
+    x is (..., input_size), A is (input_size, rank), B is (rank, output_size). B starts at zero, and so does the layer.
+    It has no base: `LoRALinear` puts one beside a linear layer.
 
-    Raises ValueError for sizes, ranks and alphas that are not positive and, unless `any_rank`, for a rank above
-    min(input_size, output_size), which can do no more than that one; TypeError for what is not a number, ShapeError
-    for an input of another width.
+    input_size: numbers in a row of x
+    output_size: numbers in a row of y
+    rank: r, from 1 to min(input_size, output_size)
+    alpha: $\alpha$, a positive number; -1 or None stands for the rank, so s = 1
+    activation: $\sigma$, a function of a node, such as `tl.relu`; None for none
+    seed: a whole number or a Generator that draws A; None draws new numbers every time
+    dtype: that of the parameters
+    name: goes before the names of the parameters in listings
+    init: "gaussian" draws A with standard deviation $1/\sqrt r$ (PEFT's "gaussian" $1/r$), "kaiming_uniform" from
+        $\pm 1/\sqrt{\text{input\_size}}$, which is PEFT's default
+    rslora: True scales by $\alpha / \sqrt r$ (Kalajdzievski 2023, arXiv:2312.03732)
+    lora_bias: True gives B a bias c, zero at the start: $s\,(x A B + c)$
+    any_rank: True allows a rank above min(input_size, output_size), which can do no more than that one
+    Returns y, (..., output_size), when it is called on a node.
+    Raises ValueError for sizes, ranks and alphas that are not positive or too high, and for another init; TypeError for
+    what is not a number, ShapeError for an input of another width.
     Source: Hu et al. 2021, section 4.1 (arXiv:2106.09685).
+
+    >>> layer = tl.LoRALayer(3, 2, rank=1, alpha=4.0, seed=0)
+    >>> layer.parameter_count, layer.scaling, layer.is_linear
+    (5, 4.0, True)
+    >>> layer.forward(np.ones((5, 3))).tolist()[0]
+    [0.0, 0.0]
+    >>> layer.get_matrix_a().shape, layer.get_matrix_b().shape, [f.shape for f in layer.factors()]
+    ((3, 1), (1, 2), [(3, 1), (1, 2)])
+    >>> layer.merged_bias(None) is None, layer.get_diagnostics()["lora.delta_norm"]
+    (True, '0')
+    >>> tl.LoRALayer(3, 2, rank=3)
+    Traceback (most recent call last):
+        ...
+    ValueError: Rank (3) cannot exceed min(input_size, output_size) = 2
     """
 
     def __init__(
@@ -63,9 +86,19 @@ class LoRALayer(SizedAdapter):
     def from_arrays(
         cls, A: Any, B: Any, alpha: float | None = -1, *, bias: Any = None, rslora: bool = False, name: str = "lora"
     ) -> Self:
-        """The layer with these arrays, (in, r), (r, out) and (out,) or None: nothing is drawn, and r may be any size.
+        r"""The layer with these arrays: nothing is drawn, and the rank may be any size.
 
+        A: (in, r)
+        B: (r, out)
+        alpha: $\alpha$, a positive number; -1 or None stands for r
+        bias: c, (out,), or None for none
+        rslora: True scales by $\alpha / \sqrt r$
+        name: goes before the names of the parameters in listings
+        Returns a layer.
         Raises ShapeError where they do not fit together.
+
+        >>> tl.LoRALayer.from_arrays([[1.0], [2.0]], [[10.0]], alpha=0.5).forward([3.0, 4.0])
+        array([55.])
         """
         fit = np.ndim(A) == np.ndim(B) == 2 and np.shape(A)[1] == np.shape(B)[0]
         if not fit or (bias is not None and np.shape(bias) != np.shape(B)[1:]):
@@ -100,12 +133,20 @@ class LoRALayer(SizedAdapter):
         return self.activation in (None, identity)
 
     def get_matrix_a(self) -> Any:
-        """A copy of A, (input_size, rank)."""
+        """A copy of A, (input_size, rank).
+
+        Returns an array.
+        Raises ClosedError after `close()`.
+        """
         self.require_open()
         return np.array(self.lora_A.value)
 
     def get_matrix_b(self) -> Any:
-        """A copy of B, (rank, output_size)."""
+        """A copy of B, (rank, output_size).
+
+        Returns an array.
+        Raises ClosedError after `close()`.
+        """
         self.require_open()
         return np.array(self.lora_B.value)
 
@@ -114,9 +155,13 @@ class LoRALayer(SizedAdapter):
 
         Returns an array of shape (input_size, output_size) in the layer's dtype. Add it to the base weight and the
         adapter costs nothing at inference.
-
         Raises ValueError when the layer has an activation: then it is not a linear map.
         Source: Hu et al. 2021, section 4.1 (arXiv:2106.09685).
+
+        >>> layer = tl.LoRALayer.from_arrays([[1.0], [2.0]], [[10.0]])
+        >>> layer.merge_weights()
+        array([[10.],
+               [20.]])
         """
         self.require_open()
         if not self.is_linear:
@@ -128,18 +173,28 @@ class LoRALayer(SizedAdapter):
         return self.scaling * (A @ B)
 
     def factors(self) -> tuple[Any, Any]:
-        """The two arrays whose product is the change, but for its scale: A (in, r) and B (r, out)."""
+        """The two arrays whose product is the change, but for its scale: A (in, r) and B (r, out).
+
+        Returns a pair of arrays, read-only.
+        """
         return self.lora_A.value, self.lora_B.value
 
     def merged_bias(self, bias: Any) -> Any:
-        r"""$b + s\,c$ with the bias c of B: arrays, or None for none."""
+        r"""$b + s\,c$ with the bias c of B.
+
+        bias: b, an array (out,), or None for none
+        Returns an array (out,), or None.
+        """
         if self.lora_B_bias is None:
             return bias
         own = self.scaling * self.lora_B_bias.value
         return own if bias is None else bias + own
 
     def get_diagnostics(self) -> dict[str, str]:
-        """As for every layer, and the rank, alpha, scaling and the sizes of A, B and of the change that they make."""
+        """As for every layer, and the rank, alpha, scaling and the sizes of A, B and of the change that they make.
+
+        Returns a dict of texts, such as {"lora.rank": "4"}.
+        """
         A, B = self.lora_A.value, self.lora_B.value
         singular = self.scaling * singular_values_of(*self.factors())
         diagnostics = super().get_diagnostics()

@@ -24,9 +24,22 @@ class LoRAEmbeddingLayer(SizedAdapter):
 
     Tokens are whole numbers, in any shape (...); A is (num_embeddings, rank), B is (rank, embedding_dim). A starts at
     zero, B is drawn from the normal distribution: the other way around than for a matrix, as in PEFT.
-    `rslora=True` scales by $\alpha / \sqrt r$.
-    Raises ValueError for sizes and ranks that are not positive and, unless `any_rank`, for a rank above
-    min(num_embeddings, embedding_dim), which can do no more than that one.
+
+    num_embeddings: rows of the table
+    embedding_dim: numbers in a row
+    rank: r, from 1 to min(num_embeddings, embedding_dim)
+    alpha: $\alpha$, a positive number; -1 or None stands for the rank
+    seed: a whole number or a Generator that draws B; None draws new numbers every time
+    dtype: that of the parameters
+    name: goes before the names of the parameters in listings
+    rslora: True scales by $\alpha / \sqrt r$
+    any_rank: True allows a higher rank, which can do no more than that one
+    Returns y, (..., embedding_dim), when it is called on tokens.
+    Raises ValueError for sizes and ranks that are not positive or too high.
+
+    >>> layer = tl.nn.LoRAEmbeddingLayer(10, 4, rank=2, seed=0)
+    >>> layer.forward([1, 2, 3]).shape, [f.shape for f in layer.factors()], layer.merge_weights().shape
+    ((3, 4), [(10, 2), (2, 4)], (10, 4))
     """
 
     takes_indices = True
@@ -44,9 +57,18 @@ class LoRAEmbeddingLayer(SizedAdapter):
 
     @classmethod
     def from_arrays(cls, A: Any, B: Any, alpha: float | None = -1, *, rslora: bool = False, name: str = "lora") -> Self:
-        """The layer with these arrays, (num_embeddings, r) and (r, embedding_dim): nothing is drawn.
+        r"""The layer with these arrays: nothing is drawn.
 
+        A: (num_embeddings, r)
+        B: (r, embedding_dim)
+        alpha: $\alpha$, a positive number; -1 or None stands for r
+        rslora: True scales by $\alpha / \sqrt r$
+        name: goes before the names of the parameters in listings
+        Returns a layer.
         Raises ShapeError where they do not fit together.
+
+        >>> tl.nn.LoRAEmbeddingLayer.from_arrays([[1.0], [2.0]], [[10.0, 20.0]]).forward([1])
+        array([[20., 40.]])
         """
         if np.ndim(A) != 2 or np.ndim(B) != 2 or np.shape(A)[1] != np.shape(B)[0]:
             raise ShapeError(f"A is (num_embeddings, r) and B (r, embedding_dim), not {np.shape(A)} and {np.shape(B)}")
@@ -65,11 +87,17 @@ class LoRAEmbeddingLayer(SizedAdapter):
         return scale(rows @ self.lora_embedding_B, factor=self.scaling)
 
     def factors(self) -> tuple[Any, Any]:
-        """The arrays A (num_embeddings, r) and B (r, embedding_dim)."""
+        """The arrays A (num_embeddings, r) and B (r, embedding_dim).
+
+        Returns a pair of arrays, read-only.
+        """
         return self.lora_embedding_A.value, self.lora_embedding_B.value
 
     def merge_weights(self) -> Any:
-        r"""What this adapter adds to the table, $\Delta W = s\,A B$: (num_embeddings, embedding_dim)."""
+        r"""What this adapter adds to the table, $\Delta W = s\,A B$: (num_embeddings, embedding_dim).
+
+        Returns an array.
+        """
         A, B = self.factors()
         return self.scaling * (A @ B)
 
@@ -77,12 +105,26 @@ class LoRAEmbeddingLayer(SizedAdapter):
 class LoRAEmbedding(MergeableLayer):
     r"""$y_i = W_{t_i} + s\,A_{t_i} B$: an embedding and an adapter that is trained in its place.
 
-    `base` is an `Embedding`, which is frozen unless `trainable_base`. `rank`, `alpha` and `seed` are those of the
-    `LoRAEmbeddingLayer` made for it, found under `.lora`; `options` are its `dtype` (by default the base's) and
-    `rslora`, and `name` goes before the names of its parameters in listings. Adapters are managed as in a `LoRALinear`.
+    The adapter, a `LoRAEmbeddingLayer`, is found under `.lora`. Adapters are managed as in a `LoRALinear`.
+
+    base: an `Embedding`, W (num_embeddings, embedding_dim)
+    rank: r, from 1 to min(num_embeddings, embedding_dim)
+    alpha: $\alpha$ in $s = \alpha / r$, a positive number; -1 or None stands for the rank
+    seed: a whole number or a Generator that draws B; None draws new numbers every time
+    trainable_base: False freezes the base; True leaves its table as it is
+    name: goes before the names of the adapter's parameters in listings
+    **options: `dtype`, by default the base's, and `rslora`
+    Returns y, (..., embedding_dim), when it is called on tokens.
     Raises TypeError if the base is not an Embedding, or one whose class computes more than a row of the table,
-    ValueError for a rank above min(num_embeddings, embedding_dim).
+    ValueError for a rank that is too high.
     Source: Hu et al. 2021 (arXiv:2106.09685); for embeddings, the PEFT library.
+
+    >>> layer = tl.LoRAEmbedding(tl.Embedding(10, 4, seed=0), rank=2, seed=1)
+    >>> layer.forward([1, 2, 3]).shape, layer.parameter_count, layer.base.parameter_count
+    ((3, 4), 28, 0)
+    >>> layer.like_original(np.ones((10, 4)), None)
+    Embedding(40 parameters, 40 trainable)
+    >>> layer.attach("french", tl.nn.LoRAEmbeddingLayer(10, 4, rank=1))
     """
 
     takes = Embedding
@@ -109,11 +151,21 @@ class LoRAEmbedding(MergeableLayer):
         return y, y, self.base.weight
 
     def attach(self, name: str, adapter: Adapter) -> None:
-        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
+        """Take one more adapter, which is not active yet.
+
+        name: a word that names it, such as "french"
+        adapter: a `LoRAEmbeddingLayer` for a table of this size
+        Raises AdaptError for a name that is in use or invalid, and for an adapter of matrices.
+        """
         if not adapter.takes_indices:
             raise AdaptError(f"{type(adapter).__name__} is for matrices: an embedding takes a LoRAEmbeddingLayer")
         super().attach(name, adapter)
 
     def like_original(self, weight: Any, bias: Any) -> Embedding:
-        """An embedding with this table."""
+        """An embedding with this table.
+
+        weight: an array (num_embeddings, embedding_dim)
+        bias: None, since an embedding has none
+        Returns an `Embedding`.
+        """
         return Embedding.from_arrays(weight)

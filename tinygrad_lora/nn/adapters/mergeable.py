@@ -42,7 +42,15 @@ class MergeableLayer(AdaptedLayer):
 
     @classmethod
     def holding(cls, base: Any) -> Self:
-        """The layer without any adapter yet: it gives what the base gives. Raises TypeError for a wrong base."""
+        """The layer without any adapter yet: it gives what the base gives.
+
+        base: a layer of the class that this one is for
+        Returns an adapted layer.
+        Raises TypeError for a wrong base.
+
+        >>> tl.LoRALinear.holding(tl.Linear(3, 2, seed=0)).mode
+        'base'
+        """
         cls.check_base(base)
         layer = cls.__new__(cls)
         layer._hold(base)
@@ -50,7 +58,13 @@ class MergeableLayer(AdaptedLayer):
 
     @classmethod
     def check_base(cls, base: Any) -> None:
-        """Raise TypeError unless the base is of the class that this layer is for, and computes what that class does."""
+        """Refuse a base that is not of the class that this layer is for, or computes more than that class does.
+
+        base: what should get an adapter
+        Raises TypeError, which says why.
+
+        >>> tl.LoRALinear.check_base(tl.Linear(3, 2))
+        """
         kind, own = cls.takes.__name__, type(base).__name__
         kind = f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
         if not isinstance(base, cls.takes):
@@ -79,7 +93,13 @@ class MergeableLayer(AdaptedLayer):
         self.adapters, self.active, self._starts = {}, {}, {}
 
     def like_original(self, weight: Any, bias: Any) -> Any:
-        """A layer like the original with these arrays."""
+        """A layer like the original with other arrays.
+
+        weight: an array of the shape of the original's
+        bias: an array, or None for none
+        Returns a layer.
+        Raises NotImplementedError where no subclass wrote it.
+        """
         raise NotImplementedError(f"{type(self).__name__} needs a method like_original(self, weight, bias)")
 
     # --- The original and its stand-in ---
@@ -108,7 +128,12 @@ class MergeableLayer(AdaptedLayer):
         return not self._enabled or self.merged or not any(name in self.adapters for name in wanted)
 
     def attach(self, name: str, adapter: Adapter) -> None:
-        """Take one more adapter, which is not active yet. Raises AdaptError for a name that is in use or invalid."""
+        """Take one more adapter, which is not active yet.
+
+        name: a word that names it, such as "french"
+        adapter: an adapter for a layer of this size
+        Raises AdaptError for a name that is in use or invalid, MergedError while merged, ClosedError after `close()`.
+        """
         super().attach(name, adapter)
         if adapter.residual:
             self._starts[name] = copy.deepcopy(adapter).freeze()
@@ -122,7 +147,11 @@ class MergeableLayer(AdaptedLayer):
             self._stand_in = self._made_stand_in(rest, self.bias, W.requires_gradient) if shifts else self.original
 
     def delete(self, name: str) -> None:
-        """Forget an adapter. If it was active, those that are active beside it stay so. Not while it is merged."""
+        """Forget an adapter. If it was active, those that are active beside it stay so.
+
+        name: that of the adapter
+        Raises AdaptError where there is none of this name, MergedError while it is merged.
+        """
         super().delete(name)
         self._starts = {n: start for n, start in self._starts.items() if n != name}
 
@@ -165,7 +194,11 @@ class MergeableLayer(AdaptedLayer):
         return joined(parts) if parts else y
 
     def own_change(self, name: str | None) -> list[tuple[int, Adapter]]:
-        """What an adapter adds to the original: its change, less what it started at on a residual base."""
+        """What an adapter adds to the original: its change, less what it started at on a residual base.
+
+        name: that of the adapter; None for the base alone
+        Returns a list of pairs: 1 or -1, and an adapter.
+        """
         start = [(-1, self._starts[name])] if name in self._starts else []
         return [] if name is None else [(1, self.adapters[name]), *start]
 
@@ -180,6 +213,8 @@ class MergeableLayer(AdaptedLayer):
         r"""Put $W + \sum_i w_i\,\Delta W_i$ in the place of W: the active adapters then cost nothing.
 
         Merging twice is fine. The base is kept aside, untouched. While merged the layer cannot be trained.
+
+        Raises ValueError for an adapter with an activation, ClosedError after `close()`.
         """
         self.require_open()
         if self._merged is None and self.active:
@@ -214,7 +249,11 @@ class MergeableLayer(AdaptedLayer):
             self.bias.value = bias
 
     def delta(self, name: str) -> Any:
-        r"""The dense $\Delta W$ that an adapter adds to the weight of the original, whatever its class."""
+        r"""The dense $\Delta W$ that an adapter adds to the weight of the original, whatever its class.
+
+        name: that of the adapter
+        Returns an array (in, out).
+        """
         adapter, W = self.adapters[name], self.weight.value
         if type(adapter).merged is Adapter.merged:  # a sum of products: W would only round it
             return sum(sign * part.merge_weights() for sign, part in self.own_change(name))
@@ -258,7 +297,11 @@ class MergeableLayer(AdaptedLayer):
         return layer
 
     def check_changeable(self, name: str) -> None:
-        """Refuse while merged."""
+        """Refuse new numbers while adapters are merged.
+
+        name: the dotted name of this layer in the model that is changed; "" for the model itself
+        Raises MergedError while some are merged.
+        """
         if self.merged:
             which = f"the adapter of {name!r}" if name else "the adapter"
             if list(self.active) != ["lora"]:
@@ -266,7 +309,10 @@ class MergeableLayer(AdaptedLayer):
             raise MergedError(f"{which} is merged into the base weight, so it cannot be changed: unmerge() first")
 
     def get_diagnostics(self) -> dict[str, str]:
-        """As for every layer, and what the adapters have to say."""
+        """As for every layer, and what the adapters have to say.
+
+        Returns a dict of texts.
+        """
         diagnostics = super().get_diagnostics()
         for name, adapter in self.adapters.items():
             of_adapter = adapter.get_diagnostics().items()

@@ -14,8 +14,17 @@ from .rows import RowNames, joined, part_of, row_groups
 class TrainedCopy(AdaptedLayer):
     r"""$y = f(x) + \sum_i w_i\,(f_i(x) - f(x))$: the active copy $f_i$ instead of f, or a mixture of several.
 
-    `base` is any layer. Each adapter is a copy of it, and is trained as a whole. What the layer does not have itself,
-    such as a weight that another layer shares, is that of the layer in use.
+    Each adapter is a copy of the base, and is trained as a whole: PEFT's `modules_to_save`. What the layer does not
+    have itself, such as a weight that another layer shares, is that of the layer in use.
+
+    base: f, any layer
+    Returns y when it is called as the base is.
+
+    >>> layer = tl.nn.TrainedCopy(tl.Linear(3, 2, seed=0))
+    >>> layer.attach("french", layer.copy_of_base())
+    >>> layer.activate("french")
+    >>> layer.in_use is layer.adapters["french"], layer.parameter_count
+    (True, 16)
     """
 
     def __init__(self, base: Layer) -> None:
@@ -35,7 +44,10 @@ class TrainedCopy(AdaptedLayer):
         return self.adapters[next(iter(self.active))] if single else self.base
 
     def copy_of_base(self) -> Any:
-        """A new copy, for `attach`: it starts at what the base is."""
+        """A new copy, for `attach`: it starts at what the base is.
+
+        Returns a layer.
+        """
         return copy.deepcopy(self.base)
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:

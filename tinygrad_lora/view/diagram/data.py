@@ -191,12 +191,22 @@ def diagram(
     obj: Drawable, example: ArrayLike | None = None, *, values: bool | str = False, gradients: bool = False,
     title: str | None = None,
 ) -> Diagram:  # fmt: skip
-    """The plain data of a picture of `obj`: a node, a Graph, a layer or a compiled function.
+    """The plain data of a picture of `obj`.
 
-    The picture of a node shows everything that it depends on, with a frame around the nodes of each layer. `values` and
-    `gradients` ask for the numbers: a gradient is "-" until `backward()` has filled it. `values="heatmap"` asks for the
-    arrays of up to 256 numbers in colors. A layer is drawn for an input
-    like `example`, an array or a shape. Raises TypeError for anything else.
+    The picture of a node shows everything that it depends on, with a frame around the nodes of each layer.
+
+    obj: a node, a Graph, a layer or a compiled function
+    example: an input for a layer, an array or a shape
+    values: True asks for the numbers; "heatmap" for the arrays of up to 256 numbers in colors
+    gradients: True asks for the gradients; one is "-" until `backward()` has filled it
+    title: goes above; None says what it is
+    Returns a `Diagram`: boxes, arrows and frames.
+    Raises TypeError for anything else.
+
+    >>> x = tl.parameter([1.0, 2.0], name="x")
+    >>> picture = tl.diagram(tl.sum(x * x))
+    >>> [box.label for box in picture.boxes], [(arrow.start, arrow.end) for arrow in picture.arrows]
+    (['x', '%1', '%2'], [('n0', 'n1'), ('n0', 'n1'), ('n1', 'n2')])
     """
     if isinstance(obj, Diagram):
         refuse(obj, {"example": example is not None, "values": values, "gradients": gradients, "title": title})

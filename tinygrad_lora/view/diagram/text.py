@@ -17,9 +17,21 @@ def listing(
 ) -> str:  # fmt: skip
     """What `draw(obj)` shows, as aligned text: one line a node; for a layer, its tree.
 
-    `obj` is a node, a Graph, a layer, a compiled function or a Diagram. `values` and `gradients` add columns. A call
-    of a library function is one line unless `open` says otherwise, and a layer `depth` levels inside the model, as in
-    `draw`. With an `example` input or a `depth`, a layer is listed node by node. Raises TypeError for anything else.
+    With an `example` input or a `depth`, a layer is listed node by node.
+
+    obj: a node, a Graph, a layer, a compiled function or a Diagram
+    example: an input for a layer, an array or a shape
+    values, gradients: True adds a column
+    open, depth: which calls and layers are listed from inside, as in `draw`
+    Returns a text.
+    Raises TypeError for anything else.
+
+    >>> x = tl.parameter([1.0, 2.0], name="x")
+    >>> print(tl.listing(tl.tanh(x), values=True))
+    Computation of tanh
+    name  computed as  shape  dtype    role               value
+    x     parameter    (2,)   float64  trainable          [1, 2]
+    %1    tanh(x)      (2,)   float64  operation, output  [0.7616, 0.964]
     """
     if isinstance(obj, Layer) and example is None and depth is None:
         return str(parameter_tree(obj))

@@ -68,7 +68,18 @@ def parameter_tree(model: Layer) -> ParameterTree:
 
     A parameter is trainable or frozen. The rows of a merged or disabled adapter say so: its factors have no effect of
     their own then. A parameter that occurs twice is counted where it comes first.
+
+    model: a layer
+    Returns a table; `print` shows it, and a notebook.
     Raises TypeError for anything but a layer, ClosedError for a layer that was closed.
+
+    >>> print(tl.parameter_tree(tl.Sequential(tl.Linear(3, 2), tl.relu)))
+    name        kind        shape   parameters  state
+    model       Sequential                   8  trainable
+      0         Linear                       8  trainable
+        weight  parameter   (3, 2)           6  trainable
+        bias    parameter   (2,)             2  trainable
+    8 parameters, trainable, 64 bytes of float64
     """
     if not isinstance(model, Layer):
         raise TypeError(f"a parameter tree shows a layer, not {type(model).__name__}: pass the model itself")

@@ -121,8 +121,18 @@ def failure(error: PassError) -> BrokenPass: ...
 def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
     """Explain a ShapeError: the operation, its operands, the lines of code, a remedy. Or a PassError: before and after.
 
-    A function of the library, or a layer, counts as one operation; None if the error comes from none of these. In a
-    notebook both errors show their explanation by themselves. Raises TypeError for any other error.
+    A function of the library, or a layer, counts as one operation. In a notebook both errors show their explanation by
+    themselves.
+
+    error: the exception that was caught
+    Returns an explanation, which `print` and a notebook show; None if the error comes from no operation and no pass.
+    Raises TypeError for any other error.
+
+    >>> try:
+    ...     tl.constant(np.ones((2, 3))) @ tl.constant(np.ones((2, 3)))
+    ... except tl.errors.ShapeError as error:
+    ...     print(str(tl.failure(error)).splitlines()[-1])
+    Fix: transpose the second operand: (2, 3) @ (3, 2)
     """
     if isinstance(error, PassError):
         return broken_pass(error)

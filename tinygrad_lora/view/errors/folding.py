@@ -37,6 +37,13 @@ def fold_tracebacks() -> None:
 
     For scripts and Python's prompt: notebooks do so by themselves. It sets `sys.excepthook`; other errors go to the one
     before. With TINYGRAD_LORA_TRACEBACK=full in the environment everything is shown.
+
+    >>> import sys
+    >>> before = sys.excepthook
+    >>> tl.fold_tracebacks()
+    >>> sys.excepthook is before
+    False
+    >>> sys.excepthook = before
     """
     before = sys.excepthook
 

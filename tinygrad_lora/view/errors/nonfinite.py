@@ -84,9 +84,18 @@ class NonFinite(Explained):
 def first_nonfinite(obj: ComputationNode | Graph | Callable[..., Any], *arrays: ArrayLike) -> NonFinite | None:
     """The first node, in the order of computation, whose value is NaN or infinite; None if all values are finite.
 
-    `obj` is a node with values, and everything it was computed from is looked at. Or it is a Graph or a function of
-    nodes (a layer is one), and `arrays` are its inputs: then it is run, and the answer knows the user's line.
+    obj: a node with values: everything it was computed from is looked at. Or a Graph or a function of nodes (a layer is
+        one), which is run: then the answer knows the user's line
+    *arrays: the inputs of a Graph or a function
+    Returns a report, which `print` shows, or None.
     Raises TraceError for a symbolic node, TypeError for anything else.
+
+    >>> with np.errstate(divide="ignore"):
+    ...     y = tl.log(tl.constant([0.0, 1.0])) * 2.0
+    >>> print(tl.first_nonfinite(y))
+    log %1 is the first that is not finite: -inf at [0], 1 of 2 numbers; there constant %0 is 0
+    >>> tl.first_nonfinite(lambda x: tl.exp(x), np.zeros(2)) is None
+    True
     """
     if isinstance(obj, ComputationNode):
         if arrays:

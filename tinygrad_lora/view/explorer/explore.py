@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from pathlib import Path
 
 from ...compiler import CompiledFunction
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ..words.bundle import Shown
 from ..words.sentences import number, table
 from .page import fragment, whole_page
@@ -36,7 +35,7 @@ class Exploration(Shown):
         """The explorer as a whole page. It needs no network and no other file, and can be read without scripts."""
         return whole_page(self.story)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write the page. A missing folder is created; the file appears when it is complete."""
         return write_atomically(path, self.page)
 
@@ -57,14 +56,20 @@ class Exploration(Shown):
 
 
 def explore(
-    compiled: CompiledFunction, path: str | os.PathLike[str] | None = None, *, measure: bool = False, seed: int = 0
+    compiled: CompiledFunction, path: FilePath | None = None, *, measure: bool = False, seed: int = 0
 ) -> Exploration:
     """Look at every pass of the compiler: your source, the graph before and after, the code, the rule behind it.
 
-    `compiled` is a compiled function or training step that ran, or was prepared. With a `path` the page is written
-    there. `measure=True` also times the code after each pass. `seed` is that of the random inputs on which each graph
-    is compared with the one before.
+    compiled: a compiled function or training step that ran, or was prepared
+    path: where a page is written; None writes none
+    measure: True also times the code after each pass
+    seed: that of the random inputs on which each graph is compared with the one before
+    Returns an exploration; a notebook shows it, `.save(path)` writes a page, `print` shows a table.
     Raises TypeError for anything else, CompileError if it has not been called or prepared yet.
+
+    >>> step = tl.compile(lambda x: tl.exp(x) * 2.0).prepare(np.zeros(3))
+    >>> tl.explore(step)
+    <exploration of compiled, 2 steps>
     """
     if not isinstance(compiled, CompiledFunction):
         raise TypeError(

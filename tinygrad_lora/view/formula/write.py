@@ -16,6 +16,7 @@ from ...core.node import CONSTANT, INPUT, ComputationNode, Shape, constant, plac
 from ...errors import RenderError
 from ...nn.layer import Layer
 from ..diagram.layers import run_layer
+from ..words.bundle import Typeset
 from ..words.sentences import one_line, shape_text, with_article
 from .notation import Fragment, Latex, Notation
 from .reading import readable
@@ -29,32 +30,33 @@ Names = Mapping[Any, str]  # of nodes, and of numbers such as a scaling
 Equations = ComputationNode | Mapping[str, ComputationNode] | Graph | Layer  # what a formula is of
 
 
-class Formula:
+class Formula(Typeset):
     """A formula that notebooks typeset and terminals print: `.text`, `.latex`."""
 
     def __init__(self, text: str, latex: str) -> None:
         self.text, self.latex = text, latex
 
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
-
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex}\n$$"
-
 
 def formula(obj: Equations, names: Names | None = None, example: ArrayLike | None = None) -> Formula:
     r"""What `obj` computes, in named variables: $\frac{\partial L}{\partial B} = s\,A^\top x^\top G$.
 
-    `obj` is a node, a mapping of names to nodes, a Graph, or a layer (for an input like `example`, an array or a
-    shape). Nodes with a name are variables, and an operation with a name gets a line of its own. Other parameters,
-    inputs and arrays get a letter. `names` gives nodes other names, and numbers: `{layer.lora_A: "A", layer.scaling:
-    "s"}`. Products side by side are those of matrices, and vectors are rows.
+    Products side by side are those of matrices, and vectors are rows. The formula is simplified by the compiler's
+    passes, so it may differ from what was written. If all intermediate numbers are finite it gives the same results, up
+    to rounding.
 
-    The formula is simplified by the compiler's passes, so it may differ from what was written. If all intermediate
-    numbers are finite it gives the same results, up to rounding.
+    obj: a node, a mapping of names to nodes, a Graph, or a layer. Nodes with a name are variables, and an operation
+        with a name gets a line of its own. Other parameters, inputs and arrays get a letter
+    names: gives nodes other names, and numbers: `{layer.lora_A: "A", layer.scaling: "s"}`
+    example: an input for a layer, an array or a shape
+    Returns a formula: `.latex` is the equation, `print` shows it as text.
     Raises TypeError for anything else, RenderError above 1,000 operations.
+
+    >>> x, w = tl.placeholder((4, 3), name="x"), tl.parameter(np.ones((3, 2)), name="w")
+    >>> f = tl.formula(tl.sum(tl.tanh(x @ w)))
+    >>> print(f)
+    sum(tanh(x w))
+    >>> f.latex
+    '\\sum_{ij} \\tanh(x w)_{ij}'
     """
     heads, own_names = _heads(obj, example)
     names = own_names | dict(names or {})

@@ -7,7 +7,6 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import graphviz
@@ -20,8 +19,7 @@ from ..diagram.layers import LayerFrame, every
 from ..diagram.looks import BLUE, FAINT, INK, LOOKS, MUTED, PAPER, TINT, VERMILION, common_dtype, shortened
 from ..diagram.text import listing
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import Forms, Shown
-from ..words.markup import image
+from ..words.bundle import Forms, Shown, picture_forms
 from .engines import pure_binary
 from .labels import box_label, caption, frame_label
 
@@ -40,17 +38,31 @@ if shutil.which("dot") is None and (binary := pure_binary()):
 
 
 class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
-    """A `graphviz.Digraph` that every notebook can show, and that describes itself in words.
+    """A `graphviz.Digraph` that every notebook can show, and that describes itself in words. `tl.draw` makes it.
 
-    `.diagram` is the plain data behind it, `.text` the listing, `.alternative` one paragraph for those who do not see
-    it, `.svg()` the picture. `render(picture, "graph.svg")` writes a file.
+    `.diagram` is the plain data behind it. `render(picture, "graph.svg")` writes a file.
+
+    name, comment, filename, directory, format, engine, encoding, graph_attr, node_attr: as in `graphviz.Digraph`
+    edge_attr, body, strict, renderer, formatter: as in `graphviz.Digraph`
+
+    >>> picture = tl.draw(tl.exp(tl.placeholder(2, name="x")))
+    >>> print(picture.text)
+    Computation of exp
+    name  computed as  shape  dtype    role
+    x     input        (2,)   float64  input
+    %1    exp(x)       (2,)   float64  operation, output
+    >>> picture.svg()[:4], picture.alternative[:12]
+    ('<svg', 'Computation ')
     """
 
     diagram = Diagram("Empty", (), ())
     rankdir, legend = "TB", True
 
     def svg(self) -> str:
-        """The picture as an SVG element in this package's own layout, as in steppers; Graphviz draws PNG and PDF."""
+        """The picture as an SVG element in this package's own layout, as in steppers; Graphviz draws PNG and PDF.
+
+        Returns a text.
+        """
         laid = lay_out(self.diagram, rankdir=self.rankdir)
         mark = hashlib.sha256(self.source.encode()).hexdigest()[:8]  # so that ids differ from picture to picture
         return draw_svg(self.diagram, laid=laid, prefix=f"p{mark}", caption=True, legend=self.legend)
@@ -66,13 +78,7 @@ class Picture(Shown, graphviz.Digraph):  # type: ignore[misc]
         return self.diagram.alternative
 
     def _forms(self) -> Forms:
-        """The picture as text and as SVG, and as an `img`, which even an untrusted notebook shows."""
-        svg = cache(self.svg)  # two forms show it
-        return {
-            "text/plain": lambda: self.text,
-            "image/svg+xml": svg,
-            "text/html": lambda: image(svg(), "svg+xml", self.alternative),
-        }
+        return picture_forms(lambda: self.text, self.svg, self.alternative)
 
 
 def draw(
@@ -80,15 +86,35 @@ def draw(
     rankdir: str = "TB", legend: bool = True, title: str | None = None, open: Open = (),
     depth: int | None = None,
 ) -> Picture:  # fmt: skip
-    """A picture of a node, a Graph, a layer or a compiled function: a `graphviz.Digraph`.
+    """A picture of a node, a Graph, a layer or a compiled function.
 
-    `values` and `gradients` write the numbers into the boxes, `values="heatmap"` also in colors, orange above 0 and
-    blue below, up to the largest of the array. `rankdir="LR"` draws from left to right instead of from
-    the top down. A layer is drawn for an input like `example`, an array or a shape. A call of a library function is one
-    box; `open="gelu"`, a list of names or `open=True` draws what is inside. In a picture of more than 60 boxes, only
-    the first of repeated blocks is drawn, unless `open` has their name, as in `open="encoder.layer"`; layers become one
-    box each where there is no room for more, or `depth` levels inside the model. `draw(diagram(obj))` draws every node.
-    A picture is returned as it is. Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part.
+    A call of a library function is one box. In a picture of more than 60 boxes, only the first of repeated blocks is
+    drawn, and layers become one box each where there is no room for more. `draw(diagram(obj))` draws every node. A
+    picture is returned as it is.
+
+    obj: a node, a Graph, a layer, a compiled function, a `Diagram` or a picture
+    example: an input for a layer, an array or a shape
+    values: True writes the numbers into the boxes, "heatmap" also in colors, orange above 0 and blue below, up to the
+        largest of the array
+    gradients: True writes the gradients into the boxes
+    rankdir: "TB" draws from the top down, "LR" from left to right; "BT" and "RL" the other way around
+    legend: False leaves out what borders and colors mean
+    title: goes above; None says what it is
+    open: what is drawn from inside: the name of a library function, as in "gelu", or of a repeated block, as in
+        "encoder.layer"; a list of names, or True for all
+    depth: how many levels of layers inside the model are drawn; None takes as many as there is room for
+    Returns a picture, a `graphviz.Digraph` that every notebook shows.
+    Raises RenderError above 2,000 boxes: print `listing(obj)` instead, or draw a part; TypeError for what cannot be
+    drawn, ValueError for another `rankdir`.
+
+    >>> x = tl.parameter([1.0, 2.0], name="x")
+    >>> picture = tl.draw(tl.sum(x * x), values=True)
+    >>> print(picture.text)
+    Computation of reduce_sum
+    name  computed as                                shape   dtype    role               value
+    x     parameter                                  (2,)    float64  trainable          [1, 2]
+    %1    multiply(x, x)                             (2,)    float64  operation          [1, 4]
+    %2    reduce_sum(%1, axis=(0,), keepdims=False)  scalar  float64  operation, output  5
     """
     if isinstance(obj, Picture):
         options = {"example": example is not None, "values": values, "gradients": gradients, "title": title}

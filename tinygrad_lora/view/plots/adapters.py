@@ -25,9 +25,17 @@ NEARLY_ALL = 0.9  # the share of the change that a line marks
 def heatmaps(adapter: Layer) -> Panels:
     r"""$\Delta W = s\,A B$ as heat maps: A on the left, B on top, and their product, times s, where they meet.
 
-    `adapter` is a LoRALayer, a LoRALinear or a model that has one. Zero is white, positive numbers are vermilion,
-    negative ones blue. The three share a scale if their numbers are of similar size; else each has its own.
+    Zero is white, positive numbers are vermilion, negative ones blue. The three share a scale if their numbers are of
+    similar size; else each has its own.
+
+    adapter: a LoRALayer, a LoRALinear or a model that has one
+    Returns panels.
     Raises AdaptError for a model without adapters or with several, ValueError for numbers that are not finite.
+
+    >>> from tinygrad_lora.view import plots
+    >>> layer = tl.LoRALayer.from_arrays(np.ones((4, 1)), np.ones((1, 3)))
+    >>> plots.heatmaps(layer).svg()[:4]
+    '<svg'
     """
     layer = the_adapter(adapter)
     A, B = factors(layer)
@@ -64,10 +72,17 @@ def _range(M: Array) -> str:
 def singular_values(change: Layer | ArrayLike) -> Panels:
     r"""The singular values $\sigma_1 \ge \sigma_2 \ge \dots$ of a change of weights, and the share of the first k.
 
-    `change` is an adapter as for `heatmaps`, or any matrix, such as the difference of two weights. The left panel shows
-    the values as bars; the right one $\sum_{i \le k} \sigma_i^2 / \sum_i \sigma_i^2$, what the best change of rank k
-    keeps (Eckart and Young 1936). The effective rank is $e^H$, where H is the entropy of $\sigma_i / \sum_j \sigma_j$
-    (Roy and Vetterli 2007). Raises ShapeError for anything but a matrix, AdaptError and ValueError as `heatmaps` does.
+    The left panel shows the values as bars; the right one $\sum_{i \le k} \sigma_i^2 / \sum_i \sigma_i^2$, what the
+    best change of rank k keeps (Eckart and Young 1936). The effective rank is $e^H$, where H is the entropy of
+    $\sigma_i / \sum_j \sigma_j$ (Roy and Vetterli 2007).
+
+    change: an adapter as for `heatmaps`, or any matrix, such as the difference of two weights
+    Returns panels.
+    Raises ShapeError for anything but a matrix, AdaptError and ValueError as `heatmaps` does.
+
+    >>> from tinygrad_lora.view import plots
+    >>> plots.singular_values(np.diag([3.0, 1.0])).svg()[:4]
+    '<svg'
     """
     what, values = _spectrum(change)
     squares = (values / (values.max() or 1.0)) ** 2  # of the largest, so that no square is too small or too large

@@ -26,10 +26,20 @@ MOST_NUMBERED = 20  # classes up to which every cell of a confusion matrix has i
 def decision_boundary(model: Callable[[Any], Any], x: ArrayLike, y: ArrayLike, *, steps: int = 200) -> Chart:
     """The plane in the colors of the classes that the model predicts, and the samples in those of their own classes.
 
-    `model` is a layer or a function of a node. It returns a logit for each class, of which the largest wins, or a
-    single logit, which is above 0 for class 1. x is (samples, 2), y the class numbers. The model is evaluated at
-    `steps` times `steps` points, and is not changed. Misclassified samples have a ring.
+    The model is not changed. Misclassified samples have a ring.
+
+    model: a layer or a function of a node. It gives a logit for each class, of which the largest wins, or a single
+        logit, which is above 0 for class 1
+    x: an array (samples, 2)
+    y: the class numbers (samples,)
+    steps: the model is evaluated at so many times so many points
+    Returns a chart.
     Raises ShapeError if x or the output does not fit, ValueError for too many classes.
+
+    >>> from tinygrad_lora.view import plots
+    >>> x = np.array([[0.0, 0.0], [1.0, 1.0]])
+    >>> plots.decision_boundary(tl.Linear(2, 2, seed=0), x, [0, 1], steps=10).svg()[:4]
+    '<svg'
     """
     points, labels, steps = finite(x, "x"), class_numbers(y, "y"), check_size(steps, "steps")
     if points.ndim != 2 or points.shape[1] != 2:
@@ -87,9 +97,17 @@ def _logits(model: Callable[[Any], Any], x: Array) -> Array:
 def confusion_matrix(predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None) -> Chart:
     """How many samples of each class are predicted as which: a row for a true class, a column for a predicted one.
 
-    `predictions` are class numbers, or logits of shape (samples, classes). `labels` are class numbers. `names` are the
-    names of the classes. The color of a cell is its share of the row, the number in it counts the samples.
+    The color of a cell is its share of the row, the number in it counts the samples.
+
+    predictions: class numbers (samples,), or logits (samples, classes)
+    labels: class numbers (samples,)
+    names: the names of the classes; None takes their numbers
+    Returns a chart.
     Raises ShapeError for different lengths, ValueError for classes without a name.
+
+    >>> from tinygrad_lora.view import plots
+    >>> print(plots.confusion_matrix([0, 1, 1], [0, 1, 0], names=["cat", "dog"]).alternative)
+    Confusion matrix. 2 of 3 samples are right (66.7%). Most frequent mistakes: cat read as dog: 1 time.
     """
     truth = class_numbers(labels, "labels")
     predicted = finite(predictions, "predictions")

@@ -51,13 +51,22 @@ class Activations(NamedTuple):
 
 
 def activation_histograms(model: Layer, x: ArrayLike) -> Panels:
-    """Histograms of the numbers between the layers of a model, for the input x, a batch.
+    """Histograms of the numbers between the layers of a model.
 
     There is a panel for the output of each layer, one for the input of the next where an activation has changed it, and
     one for the result. They share a scale if their ranges are of similar size. Exact zeros are left out of the bars and
     counted in words, and so are units that are zero for every sample.
+
+    model: a layer
+    x: its input, an array with a batch of samples
+    Returns panels.
     Raises TypeError for anything but a layer, ShapeError for an input that does not fit, ValueError for numbers that
     are not finite.
+
+    >>> from tinygrad_lora.view import plots
+    >>> model = tl.Sequential(tl.Linear(3, 4, seed=0), tl.relu, tl.Linear(4, 2, seed=1))
+    >>> len(plots.activation_histograms(model, np.ones((8, 3))).charts)
+    4
     """
     if not isinstance(model, Layer):
         raise TypeError(f"activations are those of a layer, not of {type(model).__name__}: pass the model")
@@ -111,7 +120,16 @@ def gradient_norms(model: Layer) -> Chart:
     Call `backward()` first. The parameters stand in the order of the layers, the first at the top; frozen ones are left
     out. A gradient that is exactly zero is at the left edge and says so, like that of A in the first step of LoRA, when
     B is zero.
-    Raises GradientError if there is no gradient, ValueError if one is not finite.
+
+    model: a layer
+    Returns a chart.
+    Raises GradientError if there is no gradient, ValueError if one is not finite, TypeError for what is no layer.
+
+    >>> from tinygrad_lora.view import plots
+    >>> model = tl.Sequential(tl.Linear(2, 1, seed=0))
+    >>> tl.sum(model(tl.constant(np.ones((1, 2))))).backward()
+    >>> plots.gradient_norms(model).svg()[:4]
+    '<svg'
     """
     if not isinstance(model, Layer):
         raise TypeError(f"gradient norms are those of a layer's parameters, not of {type(model).__name__}")

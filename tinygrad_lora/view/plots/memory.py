@@ -21,9 +21,17 @@ LETTER, LINE = 0.014, 0.05  # the width of a letter and the height of a line, as
 def memory(compiled: CompiledFunction) -> Chart:
     """Where each array of a program is in memory, and when: the width of a bar is its lifetime, the height its size.
 
-    `compiled` is a compiled function or a training step that ran, or was prepared. Arrays that are never alive at the
-    same time may share bytes. A bar that continues another in the same color is a result written over its operand.
+    Arrays that are never alive at the same time may share bytes. A bar that continues another in the same color is a
+    result written over its operand.
+
+    compiled: a compiled function or a training step that ran, or was prepared
+    Returns a chart, in bytes.
     Raises TypeError for anything else, CompileError if no memory is planned.
+
+    >>> from tinygrad_lora.view import plots
+    >>> step = tl.compile(lambda x: tl.exp(x) @ tl.exp(x)).prepare(np.ones((4, 4)))
+    >>> plots.memory(step).svg()[:4]
+    '<svg'
     """
     plan = _plan(compiled)
     name = one_line(compiled.name)
@@ -46,10 +54,19 @@ def memory(compiled: CompiledFunction) -> Chart:
 
 
 def memory_in_use(compiled: CompiledFunction | Mapping[str, CompiledFunction]) -> Chart:
-    """How many bytes a program needs at each of its steps: one line a program, where a dict gives several by name.
+    """How many bytes a program needs at each of its steps. A step is a line of the program that computes something.
 
-    A step is a line of the program that computes something. As text: `print(compiled.memory.profile())`.
+    As text: `print(compiled.memory.profile())`.
+
+    compiled: a compiled function or a training step that ran, or was prepared; a dict gives several by name, one line
+        each
+    Returns a chart, in bytes.
     Raises TypeError for anything else, CompileError if no memory is planned.
+
+    >>> from tinygrad_lora.view import plots
+    >>> step = tl.compile(lambda x: tl.exp(x) @ tl.exp(x)).prepare(np.ones((4, 4)))
+    >>> plots.memory_in_use({"step": step}).svg()[:4]
+    '<svg'
     """
     plans = {name: _plan(f) for name, f in (compiled if isinstance(compiled, Mapping) else {"": compiled}).items()}
     divisor, unit = _unit(max(plan.size for plan in plans.values()))

@@ -31,11 +31,18 @@ class LossCurve(NamedTuple):
 def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int = 1, log: bool = False) -> Chart:
     """The loss at every training step: the mean over seeds, in a band of one standard deviation to either side.
 
-    `histories` is the list of losses of one run, a list of such lists, one for each seed, or a dict of either by name,
-    one line each. `smooth` is how many steps around each one are averaged, in each run by itself. On a `log` scale the
-    mean is geometric, and the deviation is that of the logarithms.
+    histories: the list of losses of one run, a list of such lists, one for each seed, or a dict of either by name, one
+        line each
+    smooth: how many steps around each one are averaged, in each run by itself
+    log: True takes a logarithmic scale: the mean is geometric, and the deviation is that of the logarithms
+    Returns a chart.
     Raises ValueError for an empty history, numbers that are not finite, and losses that are not positive on a log
     scale; ShapeError for seeds of unequal length.
+
+    >>> from tinygrad_lora.view import plots
+    >>> chart = plots.loss_curves({"SGD": [1.0, 0.5, 0.2], "Adam": [1.0, 0.3, 0.1]}, log=True)
+    >>> chart.svg()[:4]
+    '<svg'
     """
     window = check_size(smooth, "smooth")
     runs = (

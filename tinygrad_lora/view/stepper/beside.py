@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ..words.bundle import Shown
 from ..words.markup import ASSETS, Markup, asset, element, page, script
 from .events import Event
@@ -82,7 +81,7 @@ class SideBySide(Shown):
         partners_data = element("script", Markup(data), type="application/json", class_="partners")
         return element("div", note, runs, partners_data, script("parts.js", "beside.js"), class_="tl-beside")
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write both as one page that needs no network."""
         title = self.both[0].timeline.title
         return write_atomically(Path(path), page(title, self.html, style=asset(ASSETS, "page.css")))

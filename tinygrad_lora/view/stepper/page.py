@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from ...files import write_atomically
+from ...files import FilePath, write_atomically
 from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
@@ -40,15 +39,30 @@ def step_through(
 ) -> Stepper:
     """Every step of a computation, forward and backward: `for event in step_through(loss): print(event)`.
 
-    `obj` is a node with a value, such as a loss: each value as it becomes known, then each contribution to each
-    gradient. Or it is a graph, a layer or a function, with an array for each input. Or a compiled function: what each
-    pass did. A call of a library function is one step; `open="gelu"`, a list of names or `open=True` goes through what
-    is inside. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
-
     Nothing is changed, not even the `.gradient` of a node. The backward steps start at a single output that depends on
-    a trainable parameter and is a number; for an output of another shape pass `seed`, an array of that shape. Without
-    such an output there are forward steps only, and the last line says why. Raises TraceError where values are missing,
-    GradientError for a seed where there are no backward steps.
+    a trainable parameter and is a number. Without such an output there are forward steps only, and the last line says
+    why. A notebook shows a picture to step through; `.save("steps.html")` writes it as a page.
+
+    obj: a node with a value, such as a loss: each value as it becomes known, then each contribution to each gradient.
+        Or a graph, a layer or a function, or a compiled function: what each pass did
+    *arrays: one for each input of a graph, a layer or a function
+    seed: an array of the output's shape, what flows into an output that is no number
+    title: goes above; None says what it is
+    open: which library functions are gone through step by step, and are not one step: "gelu", a list of names, or True
+        for all
+    Returns the steps, which can be gone through in a loop.
+    Raises TraceError where values are missing, GradientError for a seed where there are no backward steps.
+
+    >>> x = tl.parameter(3.0, name="x")
+    >>> for event in tl.step_through(tl.exp(x)):
+    ...     print(event)
+       1  forward   visit       x        x = 3; a trainable parameter, given
+       2  forward   evaluate    %1       %1 = exp(x) = exp(3) = 20.09
+       3  forward   done        %1       %1 = 20.09; every value is known
+       4  backward  ready       %1       %1.gradient = 1; where backward starts
+       5  backward  contribute  %1 -> x  x.gradient += %1.gradient * %1 = 1 * 20.09 = 20.09; 1 of 1 contribution
+       6  backward  ready       x        x.gradient = 20.09; a leaf, so it sends nothing on
+       7  backward  done        %1       x.gradient = 20.09; every gradient is complete
     """
     return Stepper(timeline(obj, *arrays, seed=seed, title=title, open=open))
 
@@ -99,7 +113,7 @@ class Stepper(Shown):
         """The stepper as an element of a page."""
         return _fragment(self.timeline, self.events, self.sliders)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: FilePath) -> Path:
         """Write the steps as a page that needs no network (.html), or as text (.txt)."""
         path = Path(path)
         if path.suffix.lower() not in (".html", ".txt"):

@@ -1,7 +1,5 @@
 """What can be stepped through: a node, a graph, a layer, a function, and the passes of a compiled function."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

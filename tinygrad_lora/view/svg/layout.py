@@ -3,8 +3,6 @@
 The layout knows one direction, down. For a picture from left to right it gets the boxes lying on their side.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -45,10 +43,17 @@ class Laid(NamedTuple):
 
 
 def lay_out(diagram: Diagram, *, widths: Mapping[str, int] | None = None, rankdir: str = "TB") -> Laid:
-    """Find a place for every box, frame and arrow; arrows lead downward, or as `rankdir` says: LR, BT or RL.
+    """Find a place for every box, frame and arrow.
 
-    `widths` reserves room in boxes, by id, for a value and a gradient of so many characters that a script will write.
+    diagram: what `tl.diagram` gives
+    widths: by the id of a box, how many characters a value and a gradient have that a script will write
+    rankdir: where arrows lead: "TB" down, "LR" to the right, "BT" up or "RL" to the left
+    Returns the places: rectangles for boxes and frames, paths for arrows, in pixels.
     Raises ValueError where the arrows form a cycle.
+
+    >>> laid = tl.view.lay_out(tl.diagram(tl.exp(tl.placeholder(2))))
+    >>> len(laid.boxes), len(laid.arrows)
+    (2, 1)
     """
     common, reserved = common_dtype(diagram), widths or {}
     within = {box: f"{cluster.name}." for cluster in every(diagram.clusters) for box in cluster.boxes}

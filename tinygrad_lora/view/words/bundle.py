@@ -1,7 +1,10 @@
 """The forms in which a notebook may show an object, by MIME type."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
+
+from .markup import image
 
 Forms = Mapping[str, Callable[[], str]]  # by MIME type; functions, so that only what is asked for is drawn
 
@@ -22,6 +25,26 @@ class Shown:
         forms = self._forms()
         wanted = set(forms if include is None else include) - set(exclude or ())
         return {kind: make() for kind, make in forms.items() if kind in wanted}
+
+
+def picture_forms(text: Callable[[], str], svg: Callable[[], str], alternative: str) -> Forms:
+    """The forms of a picture: text and SVG, and an `img`, which even an untrusted notebook shows."""
+    drawn = cache(svg)  # two forms show it
+    return {
+        "text/plain": text, "image/svg+xml": drawn, "text/html": lambda: image(drawn(), "svg+xml", alternative)
+    }  # fmt: skip
+
+
+class Typeset:
+    """A formula, which `print` shows as its `.text` and a notebook as its `.latex`."""
+
+    def __str__(self: Any) -> str:
+        return str(self.text)
+
+    __repr__ = __str__
+
+    def _repr_latex_(self: Any) -> str:
+        return f"$$\n{self.latex}\n$$"
 
 
 class Explained:

@@ -12,10 +12,19 @@ from .targets import Targets, chosen_layers
 
 
 def quantize(model: Model, target_modules: Targets = "all-linear", *, exclude_modules: Targets | None = None) -> Model:
-    """Replace linear layers of a model, in place, by ones with a weight of four bits. Layers are chosen as in `adapt`.
+    """Replace linear layers of a model, in place, by ones with a weight of four bits.
 
-    What has an adapter already stays as it is. Returns the model. Raises AdaptError, which lists the names, if nothing
-    is chosen, ValueError for a weight that is not finite; then nothing is changed.
+    What has an adapter already stays as it is.
+
+    model: a layer that holds linear layers
+    target_modules, exclude_modules: which layers, as in `tl.adapt`
+    Returns the model.
+    Raises AdaptError, which lists the names, if nothing is chosen, ValueError for a weight that is not finite; then
+    nothing is changed.
+
+    >>> model = tl.nn.quantize(tl.Sequential(tl.Linear(64, 64, seed=0)))
+    >>> model[0]
+    QuantizedLinear(64 x 64 weights in 2120 bytes)
     """
     model.before_change()
     chosen = chosen_layers(model, target_modules, exclude_modules)

@@ -16,13 +16,24 @@ from .switching import adapters, merge_untied
 def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = None, init: str = "gaussian") -> None:
     r"""$W \leftarrow W + s A B$, then a new A, and $B = 0$: the model gives what it gave, and a new change begins.
 
-    What the optimizer remembers is about the old factors, so it is reset. The parameters stay the same objects: a
-    compiled training step goes on. The rate should start low again after each restart; see `tl.cosine`.
+    The parameters stay the same objects: a compiled training step goes on. The rate should start low again after each
+    restart; see `tl.cosine`.
 
+    model: a layer with LoRA adapters
+    optimizer: the one that trains it, or None; what it remembers is about the old factors, so it is reset
+    seed: a whole number or a Generator that draws the new A; None draws new numbers every time
+    init: how A begins, as in `LoRALayer`
     Raises AdaptError for a model without adapters, with adapters other than LoRA, with an activation, with quantized
     weights, or with a weight that is tied to another place; ValueError for an optimizer whose start is not known. Then
     nothing is changed.
     Source: Lialin et al. 2023, "ReLoRA: High-Rank Training Through Low-Rank Updates" (arXiv:2307.05695).
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2, seed=0)), rank=1, seed=0)
+    >>> model.set_parameters(np.ones(5))
+    >>> y = model.forward(np.ones(3))
+    >>> tl.nn.restart(model, seed=1)
+    >>> bool(np.allclose(model.forward(np.ones(3)), y)), model[0].lora.get_matrix_b().tolist()
+    (True, [[0.0, 0.0]])
     """
     layers = adapters(model)
     plain = [x for x in layers.values() if type(x.base) is Linear and _can_be_absorbed(x.lora)]

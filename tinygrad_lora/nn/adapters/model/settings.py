@@ -20,8 +20,15 @@ RESIDUAL = ("pissa", "olora")  # what PEFT calls ways to begin: the adapter star
 class AdapterSettings:
     """The options of one adapter of a model, under the names that `adapt` has for them.
 
-    `options` are those of the variant. What belongs to one call of `adapt` alone, the model, the adapter's name and the
-    seed, is not among them.
+    What belongs to one call of `adapt` alone, the model, the adapter's name and the seed, is not among them.
+
+    rank, target_modules, alpha, exclude_modules, rank_pattern, alpha_pattern: as in `tl.adapt`
+    layers_to_transform, layers_pattern, rslora, bias, lora_bias, modules_to_save, init, variant: as in `tl.adapt`
+    options: those of the variant, a dict
+
+    >>> settings = tl.nn.AdapterSettings(rank=4, init="pissa")
+    >>> settings.residual, settings.of_each_adapter()
+    ('pissa', {})
     """
 
     rank: int
@@ -46,14 +53,26 @@ class AdapterSettings:
         return self.init if self.init in RESIDUAL else None
 
     def of_each_adapter(self) -> dict[str, Any]:
-        """The options that every single adapter is made with, beside its rank, alpha and seed; defaults left out."""
+        """The options that every single adapter is made with, beside its rank, alpha and seed; defaults left out.
+
+        Returns a dict.
+        """
         init = "" if self.init in ("gaussian", *RESIDUAL) else self.init
         special = {"rslora": self.rslora, "lora_bias": self.lora_bias, "init": init}
         return {name: value for name, value in special.items() if value} | dict(self.options)
 
 
 def adapter_settings(model: Layer) -> dict[str, AdapterSettings]:
-    """The options of each adapter that `adapt` gave this model, by name; not of those made by hand."""
+    """The options of each adapter that `adapt` gave this model, by name; not of those made by hand.
+
+    model: a layer
+    Returns a dict of `tinygrad_lora.nn.AdapterSettings`.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2)), rank=1, alpha=2.0)
+    >>> settings = tl.adapter_settings(model)["lora"]
+    >>> settings.rank, settings.alpha, settings.target_modules
+    (1, 2.0, 'all-linear')
+    """
     return dict(vars(model).get("_adapter_settings", {}))
 
 

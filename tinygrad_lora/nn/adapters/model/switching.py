@@ -21,24 +21,55 @@ from .surgery import replace_layers
 
 
 def adapted_layers(model: Layer) -> dict[str, AdaptedLayer]:
-    """The layers of a model that have adapters, or copies that are trained as a whole, by dotted name."""
+    """The layers of a model that have adapters, or copies that are trained as a whole, by dotted name.
+
+    model: a layer
+    Returns a dict of layers; {} if there are none.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2), tl.relu, tl.Linear(2, 1)), rank=1, modules_to_save=["2"])
+    >>> {name: type(layer).__name__ for name, layer in tl.nn.adapted_layers(model).items()}
+    {'0': 'LoRALinear', '2': 'TrainedCopy'}
+    """
     return {name: layer for name, layer in model.named_layers().items() if isinstance(layer, AdaptedLayer)}
 
 
 def adapters(model: Layer) -> dict[str, Any]:
-    """The adapted layers of a model by dotted name, each a LoRALinear or a LoRAEmbedding; {} if there are none."""
+    """The adapted layers of a model by dotted name, without those that are trained as a whole.
+
+    model: a layer
+    Returns a dict of LoRALinear and LoRAEmbedding layers; {} if there are none.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2), tl.relu, tl.Linear(2, 1)), rank=1)
+    >>> tl.adapters(model)
+    {'0': LoRALinear(13 parameters, 5 trainable), '2': LoRALinear(6 parameters, 3 trainable)}
+    """
     return {name: layer for name, layer in adapted_layers(model).items() if isinstance(layer, MergeableLayer)}
 
 
 def adapter_names(model: Layer) -> list[str]:
-    """The names of a model's adapters, in the order in which they came."""
+    """The names of a model's adapters, in the order in which they came.
+
+    model: a layer
+    Returns a list of strings; [] if there are none.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2)), rank=1, name="french")
+    >>> tl.adapter_names(tl.adapt(model, rank=1, name="legal"))
+    ['french', 'legal']
+    """
     return list(dict.fromkeys(name for layer in adapted_layers(model).values() for name in layer.adapters))
 
 
 def adapter_weights(model: Layer, name: str | None = None) -> dict[str, Any]:
     """Copies of the adapters' matrices by name, as in "0.lora.lora_A". `model.load_weights` takes them back.
 
-    `name` chooses one adapter; by default they are those of all. Raises AdaptError if no adapter has the name.
+    model: a layer with adapters
+    name: that of one adapter; None takes those of all
+    Returns a dict of arrays.
+    Raises AdaptError if no adapter has the name.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2)), rank=1, seed=0)
+    >>> {name: array.shape for name, array in tl.adapter_weights(model).items()}
+    {'0.lora.lora_A': (3, 1), '0.lora.lora_B': (1, 2)}
     """
     wanted = adapter_names(model) if name is None else list(checked_weights(name, adapter_names(model)))
     chosen = [layer.adapters[n] for layer in adapted_layers(model).values() for n in wanted if n in layer.adapters]
@@ -53,8 +84,21 @@ def activate(model: Layer, which: str | Weights, trainable: bool = True) -> None
     r"""Make one adapter of a model the active one, by name, or mix several: `{"french": 0.7, "legal": 0.3}`.
 
     A mixture adds $\sum_i w_i\,\delta_i(x)$ in every layer. A layer that has none of them gives what its base gives.
-    The active ones are trained, unless `trainable` is False; all others are frozen, and kept.
+
+    model: a layer with adapters
+    which: a name, or a dict of weights, which are finite numbers, by name
+    trainable: True trains the active ones; all others are frozen, and kept
     Raises AdaptError for names that there are not, MergedError while some are merged; then nothing is changed.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2)), rank=1, name="french")
+    >>> model = tl.adapt(model, rank=1, name="legal")
+    >>> tl.activate(model, "french")
+    >>> model[0].states()
+    {'french': '', 'legal': 'inactive'}
+    >>> tl.activate(model, "german")
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.AdaptError: no adapter is called 'german': there are 'french', 'legal'
     """
     layers = _some_adapters(model)
     weights = checked_weights(which, adapter_names(model))
@@ -68,7 +112,14 @@ def activate(model: Layer, which: str | Weights, trainable: bool = True) -> None
 def delete_adapter(model: Layer, name: str) -> None:
     """Forget an adapter of a model. Those that are active beside it stay so; if none is, the model is its base.
 
+    model: a layer with adapters
+    name: that of the adapter
     Raises AdaptError if there is none of this name, MergedError while it is merged; then nothing is changed.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2)), rank=1, name="french")
+    >>> tl.delete_adapter(model, "french")
+    >>> tl.adapter_names(model)
+    []
     """
     layers = [layer for layer in _some_adapters(model) if name in layer.adapters]
     checked_weights(name, adapter_names(model))
@@ -84,9 +135,18 @@ def delete_adapter(model: Layer, name: str) -> None:
 def by_row(model: Layer, names: Sequence[str | None]) -> Iterator[None]:
     """`with by_row(model, ["french", None, "legal"]):` each sample of a batch goes through an adapter of its own.
 
-    There is one name for each sample; None is for the base alone. The product with the base weight is made once for
-    the whole batch. Raises AdaptError for names that there are not and for a batch of another length, MergedError
-    while adapters are merged.
+    The product with the base weight is made once for the whole batch.
+
+    model: a layer with adapters
+    names: one for each sample; None is for the base alone
+    Returns a context manager.
+    Raises AdaptError for names that there are not and for a batch of another length, MergedError while adapters are
+    merged, TypeError for what is no list.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2, seed=0)), rank=1, name="french")
+    >>> with tl.by_row(model, ["french", None]):
+    ...     print(model.forward(np.ones((2, 3))).shape)
+    (2, 2)
     """
     layers = _some_adapters(model)
     if isinstance(names, str) or not isinstance(names, Sequence):
@@ -103,7 +163,19 @@ def by_row(model: Layer, names: Sequence[str | None]) -> Iterator[None]:
 def disabled(model: Layer) -> Iterator[None]:
     """`with disabled(model):` every adapter is off, and the model gives exactly what it gave before `adapt`.
 
-    Merged or not, and it may be nested. Raises AdaptError where there are no adapters.
+    Merged or not, and it may be nested.
+
+    model: a layer with adapters
+    Returns a context manager.
+    Raises AdaptError where there are no adapters.
+
+    >>> model = tl.Sequential(tl.Linear(3, 2, seed=0))
+    >>> before = model.forward(np.ones(3))
+    >>> model = tl.adapt(model, rank=1, seed=0)
+    >>> model.set_parameters(np.ones(5))
+    >>> with tl.disabled(model):
+    ...     print((model.forward(np.ones(3)) == before).all())
+    True
     """
     with ExitStack() as stack:
         for layer in _some_adapters(model):
@@ -129,8 +201,18 @@ def attach_all(name: str, pairs: Sequence[tuple[AdaptedLayer, Any]]) -> None:
 def merge_all(model: Layer) -> None:
     """Merge the active adapters of a model into its base weights: in all layers or, if one of them raises, in none.
 
-    What is merged already stays so. Raises AdaptError where there are no adapters, ValueError for an adapter with an
-    activation.
+    What is merged already stays so. While merged the model cannot be trained.
+
+    model: a layer with adapters
+    Raises AdaptError where there are no adapters, ValueError for an adapter with an activation.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2, seed=0)), rank=1, seed=0)
+    >>> tl.merge_all(model)
+    >>> model[0].merged
+    True
+    >>> tl.unmerge_all(model)
+    >>> model[0].merged
+    False
     """
     waiting = [layer for layer in _some_adapters(model, MergeableLayer) if not layer.merged]
     try:
@@ -143,7 +225,17 @@ def merge_all(model: Layer) -> None:
 
 
 def unmerge_all(model: Layer) -> None:
-    """Put every original weight of a model back, exactly as it was. Raises AdaptError where there are no adapters."""
+    """Put every original weight of a model back, exactly as it was.
+
+    model: a layer with adapters
+    Raises AdaptError where there are no adapters.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2, seed=0)), rank=1, seed=0)
+    >>> tl.merge_all(model)
+    >>> tl.unmerge_all(model)
+    >>> model[0].mode
+    ''
+    """
     for layer in _some_adapters(model, MergeableLayer):
         layer.unmerge()
 
@@ -151,9 +243,17 @@ def unmerge_all(model: Layer) -> None:
 def merge_and_unload(model: Layer) -> Any:
     """The model without adapters, which gives what it gives now: plain layers, with the active adapters merged.
 
-    It is changed in place and returned; what is returned is another layer if the model itself is the adapted one.
-    All its parameters are frozen. Raises AdaptError where there are no adapters, for a mixture of trained copies, which
-    is no one layer, and for a weight with adapters that is tied to another place, where it would change too.
+    It is changed in place. All its parameters are frozen.
+
+    model: a layer with adapters
+    Returns the model; another layer if the model itself is the adapted one.
+    Raises AdaptError where there are no adapters, for a mixture of trained copies, which is no one layer, and for a
+    weight with adapters that is tied to another place, where it would change too.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2, seed=0)), rank=1, seed=0)
+    >>> model = tl.merge_and_unload(model)
+    >>> model[0], tl.adapter_names(model)
+    (Linear(8 parameters, 0 trainable), [])
     """
     layers = _some_adapters(model)
     for layer in layers:

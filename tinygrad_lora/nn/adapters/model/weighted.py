@@ -29,17 +29,30 @@ def add_weighted_adapter(
 ) -> None:  # fmt: skip
     r"""$\Delta W \approx \sum_i w_i\,\Delta W_i$: a new adapter of the model, made of those that `weights` names.
 
-    `combination` says how. "cat" puts the factors side by side: exact, and the ranks add up. "svd" is the best of the
-    given `rank` (by default that of the largest adapter). "linear" adds the factors, which must have one rank: a rough
-    way, with cross terms. "ties", "dare_linear", "dare_ties" and "magnitude_prune" keep a share `density` of each
-    factor before they add; "ties_svd" and so on do that to $\Delta W$ and take the best of the rank. TIES keeps what
-    has the sign of the `majority`, "total" or "frequency". `clamp` is a quantile at which "svd" cuts numbers off. What
-    is dropped at random is drawn from `seed`. An option that the combination does not have is refused.
+    The new adapter is not active yet. Numbers are those of PEFT's function of this name. An option that the combination
+    does not have is refused.
 
-    The new adapter is not active yet. Numbers are those of PEFT's function of this name. Raises AdaptError for unknown
-    or taken names and for adapters that cannot be combined like this, ValueError for a wrong combination or option;
-    then nothing is changed.
+    model: a layer with adapters
+    weights: a dict of finite numbers $w_i$ by the names of adapters
+    name: that of the new adapter
+    combination: "cat" puts the factors side by side: exact, and the ranks add up. "svd" is the best of the given
+        `rank`. "linear" adds the factors, which must have one rank: a rough way, with cross terms. "ties",
+        "dare_linear", "dare_ties" and "magnitude_prune" keep a share of each factor before they add; "ties_svd" and so
+        on do that to $\Delta W$ and take the best of the rank
+    rank: that of the new adapter, for "svd" and its kin; None takes that of the largest adapter
+    density: the share that "ties" and its kin keep, above 0 and at most 1
+    majority: TIES keeps what has this sign, that of the "total" or of the "frequency"
+    clamp: a quantile at which "svd" cuts numbers off, above 0 and at most 1
+    seed: a whole number or a Generator that draws what is dropped at random
+    Raises AdaptError for unknown or taken names and for adapters that cannot be combined like this, ValueError for a
+    wrong combination or option; then nothing is changed.
     Source: Yadav et al. 2023, "TIES-Merging" (arXiv:2306.01708); Yu et al. 2023, "DARE" (arXiv:2311.03099).
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(4, 3, seed=0)), rank=1, name="french", seed=1)
+    >>> model = tl.adapt(model, rank=2, name="legal", seed=2)
+    >>> tl.add_weighted_adapter(model, {"french": 0.7, "legal": 0.3}, name="both")
+    >>> tl.adapter_names(model), model[0].adapters["both"].rank
+    (['french', 'legal', 'both'], 3)
     """
     weights = checked_weights(weights, adapter_names(model))
     check_new_name(name, adapter_names(model))

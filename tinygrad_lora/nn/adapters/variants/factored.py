@@ -43,7 +43,12 @@ class Factored(SizedAdapter):
         return on_rows(self.of_rows, x)
 
     def of_rows(self, rows: ComputationNode) -> ComputationNode:
-        r"""$\delta$ of a matrix of rows, (n, in) to (n, out)."""
+        r"""$\delta(x)$ of a matrix of rows.
+
+        rows: x, a node (n, in)
+        Returns a node (n, out).
+        Raises NotImplementedError where no subclass wrote it.
+        """
         raise NotImplementedError(f"{type(self).__name__} needs a method of_rows(self, rows)")
 
 

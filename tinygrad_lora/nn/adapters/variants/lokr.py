@@ -17,14 +17,38 @@ from .factored import Factor, Factored
 class LoKr(Factored):
     r"""$\Delta W = s\,w_1 \otimes w_2$: the block in row i, column j of $\Delta W$ is $s\,(w_1)_{ij}\,w_2$.
 
-    Both sizes of the weight are split into two factors near their root (or near `decompose_factor`). $w_1$ starts at
-    zero. $w_2$ is a product of rank r if r is below half of its larger size. $\Delta W$ is not computed: a vector is a
-    matrix in disguise, and $x (w_1 \otimes w_2)$ is $w_1^\top X w_2$.
+    Both sizes of the weight are split into two factors near their root. $w_1$ starts at zero. $w_2$ is a product of
+    rank r if r is below half of its larger size. $\Delta W$ is not computed: a vector is a matrix in disguise, and
+    $x (w_1 \otimes w_2)$ is $w_1^\top X w_2$.
+
+    input_size: numbers in a row of x
+    output_size: numbers in a row of y
+    rank: r, a positive whole number
+    alpha: $\alpha$, a positive number; -1 or None stands for the rank
+    seed: a whole number or a Generator that draws the factors; None draws new numbers every time
+    dtype: that of the parameters
+    name: goes before the names of the parameters in listings
+    **options: `decompose_factor`, the size that one of the two factors should have; -1 takes one near the root
+    Raises ValueError for sizes, a rank or an alpha that are not positive.
     Source: Yeh et al. 2023, "LyCORIS" (arXiv:2309.14859).
+
+    >>> from tinygrad_lora.nn.adapters.variants import LoKr
+    >>> layer = LoKr(16, 16, 1, seed=0)
+    >>> [p.shape for p in layer.parameters()], [p.shape for p in layer.second]
+    ([(4, 4), (4, 1), (1, 4)], [(4, 1), (1, 4)])
+    >>> layer.merge_weights().shape, layer.of_rows(tl.constant(np.ones((5, 16)))).shape
+    ((16, 16), (5, 16))
+    >>> layer.make_factors(lambda name, shape, fan_in: tl.parameter(np.zeros(shape), name), 2)
+    >>> layer.lokr_w1.shape
+    (2, 2)
     """
 
     def make_factors(self, factor: Factor, decompose_factor: int = -1) -> None:
-        """Two factors, or three."""
+        """Make the two factors, or three where $w_2$ is a product.
+
+        factor: a function of a name, a shape and a fan-in that makes a parameter; a fan-in of 0 stands for zeros
+        decompose_factor: the size that one of the two factors should have; -1 takes one near the root
+        """
         (a, b), (c, d) = (two_factors(n, decompose_factor) for n in (self.input_size, self.output_size))
         self.lokr_w1 = factor("w1", (a, c), 0)
         if (r := self.rank) < max(b, d) / 2:
@@ -43,7 +67,10 @@ class LoKr(Factored):
         return self.scaling * reshape(self.lokr_w1.mT @ X, (n, self.output_size))
 
     def merge_weights(self) -> Any:
-        r"""$\Delta W$ (in, out)."""
+        r"""$\Delta W$ as numbers.
+
+        Returns an array (in, out).
+        """
         return self.scaling * np.kron(self.lokr_w1.value, reduce(matmul, self.second).value)
 
 

@@ -11,8 +11,13 @@ class LoRAFA(LoRALayer):
     r"""$\delta(x) = s\,(x A) B$ where B alone is trained: $\bar B = s\,(x A)^\top \bar y$ needs $x A$, and not x.
 
     Half of the numbers or fewer are trained, and of each input the backward pass keeps r numbers instead of all.
-    Arguments as for `LoRALayer`.
+    Arguments, results and errors are those of `LoRALayer`.
+
     Source: Zhang et al. 2023, "LoRA-FA: Memory-efficient Low-rank Adaptation" (arXiv:2308.03303).
+
+    >>> from tinygrad_lora.nn.adapters.variants import LoRAFA
+    >>> [p.name for p in LoRAFA(4, 3, 2, seed=0).parameters()]
+    ['lora_B']
     """
 
     def _hold(self, A: Any, B: Any, bias: Any, name: str) -> None:

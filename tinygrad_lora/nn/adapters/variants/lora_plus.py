@@ -11,12 +11,22 @@ from ...optim import AdamW, Lists, Rate
 
 
 class LoRAPlus(AdamW):
-    r"""$\eta_B = \lambda\,\eta_A$: AdamW for the adapters of a model, with a rate for B that is `ratio` times as high.
+    r"""$\eta_B = \lambda\,\eta_A$: AdamW for the adapters of a model, with a higher rate for B.
 
     A is of size 1 and B starts at zero, so B has farther to go: with one rate for both, a wide layer learns slowly.
-    `lr` is the rate of A and of all that is not a `lora_B`; the other arguments are those of AdamW.
-    Raises ValueError as AdamW does, or unless ratio is positive, and if the model has no trainable `lora_B`.
+
+    model: a layer with LoRA adapters, whose trainable parameters are trained
+    lr: $\eta_A$, the rate of all that is not a `lora_B`: a positive number, or a function of the number of steps done
+    ratio: $\lambda$, a positive number
+    **options: those of `tl.AdamW`
+    Raises ValueError for a number out of range, and if the model has no trainable `lora_B`.
     Source: Hayou et al. 2024, "LoRA+: Efficient Low Rank Adaptation of Large Models" (arXiv:2402.12354).
+
+    >>> from tinygrad_lora.nn.adapters.variants import LoRAPlus
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(4, 3, seed=0)), rank=2, seed=0)
+    >>> optimizer = LoRAPlus(model, lr=1e-4, ratio=16.0)
+    >>> optimizer.fast
+    (False, True)
     """
 
     def __init__(self, model: Layer, lr: Rate = 1e-3, ratio: float = 16.0, **options: Any) -> None:

@@ -16,13 +16,29 @@ from .importance import Importance
 class RankAllocator(Importance):
     r"""$e_i \leftarrow 0$ for the ranks i with the lowest scores: AdamW, and every `every` steps a smaller budget.
 
-    The score of a rank is $I U$ of its entry of e, and the means of $I U$ over its column of A and its row of B, see
-    `Importance`. Ranks of all layers compete. As many stay as a cubic schedule allows, which begins with all of them
-    after `warmup` steps and comes to `target_rank` for each layer on average `final` steps before `total_steps`; from
-    then on the choice stays. A rank that was given up earlier may come back. The other arguments are those of AdamW.
+    The score of a rank is $I U$ of its entry of e, and the means of $I U$ over its column of A and its row of B: I is a
+    running mean of $|\theta\,\bar\theta|$, U one of how uncertain that is. Ranks of all layers compete. As many stay as
+    a cubic schedule allows; at its end the choice stays. A rank that was given up earlier may come back.
 
+    model: a layer with AdaLoRA adapters
+    lr: the learning rate, a positive number, or a function of the number of steps done
+    target_rank: the rank that is left to each layer on average, a positive whole number
+    total_steps: how many steps will be done
+    warmup: steps before the first rank is given up
+    final: steps at the end in which the choice stays
+    every: how many steps apart ranks are given up
+    **options: those of `tl.AdamW`
     Raises ValueError for a model without AdaLoRA adapters, and for numbers that are out of range.
     Source: Zhang et al. 2023, algorithm 1 (arXiv:2303.10512), as in PEFT.
+
+    >>> from tinygrad_lora.nn.adapters.variants import RankAllocator
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(4, 3, seed=0)), rank=2, variant="adalora", seed=0)
+    >>> optimizer = RankAllocator(model, target_rank=1, total_steps=2)
+    >>> for step in range(2):
+    ...     tl.sum(model(tl.constant(np.ones((1, 4)))) ** 2).backward()
+    ...     optimizer.step()  # which calls optimizer.after_step()
+    >>> (model[0].lora.lora_E.value != 0).sum()
+    np.int64(1)
     """
 
     elementwise = True

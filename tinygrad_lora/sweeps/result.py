@@ -1,0 +1,124 @@
+"""What came out of a sweep: a table of all runs, the best one, and the adapters."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from ..compiler import compile
+from ..errors import SweepError
+from ..files import write_atomically
+from ..interop.peft import save_adapter
+from .data import pieces
+from .stack import adapted_copy
+from .training import DONE, DROPPED, Run, SweepTask
+
+HEADINGS = ("run", "variant", "target", "rank", "alpha", "rate", "seed", "training", "validation", "")
+
+
+class SweepResult:
+    """All runs of a sweep in the order of the grid, the number of the best, and how they were put into stacks.
+
+    The best is the one with the smallest loss on the validation split of those that did all steps; `test_loss` is its
+    loss on the test split, which no choice has seen. `print(result)` shows a table, a notebook shows it as HTML.
+    """
+
+    def __init__(self, task: SweepTask, runs: Sequence[Run], stacks: Sequence[Sequence[int]]) -> None:
+        self.task, self.runs, self.stacks = task, list(runs), [list(stack) for stack in stacks]
+        done = [i for i, run in enumerate(self.runs) if run.ended == DONE]
+        self.best = min(done, key=lambda i: self.runs[i].validation_loss) if done else None
+        self.test_loss = self._test_loss()
+
+    def _test_loss(self) -> float | None:
+        pair = self.task.splits.test
+        if pair is None or self.best is None:
+            return None
+        model, loss = self.adapter(self.best), self.task.loss
+        run = compile(lambda x, y: loss(model(x), y))
+        cast = [(x.astype(model.dtype, copy=False) if x.dtype.kind == "f" else x, y) for x, y in pieces(pair)]
+        return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in cast)
+
+    def adapter(self, i: int | None = None) -> Any:
+        """The model with the adapter of run i, by default the best: a copy that shares the arrays of the base.
+
+        Raises SweepError for a run that diverged, IndexError for one that there is not.
+        """
+        if i is None and self.best is None:
+            raise SweepError("no run came to its end: sweep over smaller rates")
+        run = self.runs[self.best if i is None else i]  # type: ignore[index]
+        if not run.arrays:
+            raise SweepError(f"run {i} diverged after {len(run.losses)} steps, so it has no adapter: {run.settings}")
+        model = adapted_copy(self.task.model, run.settings, self.task.options)
+        parameters = model.named_parameters()
+        for path, array in run.arrays.items():
+            parameters[path].value = array
+        return model
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write each adapter as a PEFT folder, `run-003` and so on, and `sweep.json`. Gives the folder."""
+        for i, run in enumerate(self.runs):
+            if run.arrays:
+                save_adapter(self.adapter(i), Path(folder) / f"run-{i:03}")
+        write_atomically(Path(folder) / "sweep.json", json.dumps(self.record(), indent=1) + "\n")
+        return Path(folder)
+
+    def record(self) -> dict[str, Any]:
+        """Everything but the adapters, as JSON has it."""
+        runs = [
+            asdict(run.settings) | {"losses": run.losses, "validation": [*run.validation.items()], "ended": run.ended}
+            for run in self.runs
+        ]
+        return {"best": self.best, "test_loss": self.test_loss, "stacks": self.stacks, "runs": runs}
+
+    # --- To look at ---
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table, as text: those that did all steps by their validation loss, then the others."""
+        order = sorted(range(len(self.runs)), key=lambda i: (self.runs[i].ended != DONE, _last(self.runs[i]), i))
+        return [self._row(i, self.runs[i]) for i in order]
+
+    def _row(self, i: int, run: Run) -> tuple[str, ...]:
+        s = run.settings
+        targets = s.target_modules if isinstance(s.target_modules, str) else " ".join(s.target_modules)
+        recent = run.losses[-max(1, len(run.losses) // 10) :]  # one batch says little
+        training = f"{sum(recent) / len(recent):.4g}" if recent else ""
+        loss = f"{run.validation_loss:.4g}" if isfinite(run.validation_loss) else ""
+        end = "best" if i == self.best else "" if run.ended == DONE else f"{run.ended} at step {len(run.losses)}"
+        return str(i), s.variant, targets, str(s.rank), f"{s.alpha:g}", f"{s.lr:g}", str(s.seed), training, loss, end
+
+    @property
+    def summary(self) -> str:
+        """The best run, its losses, and how many runs went in how many stacks, in two sentences."""
+        kinds = Counter(self.runs[stack[0]].settings.variant for stack in self.stacks)
+        several = ", ".join(f"{count} of {name}" for name, count in kinds.items())
+        shared = f"{len(self.runs)} runs in {len(self.stacks)} stack{'s' * (len(self.stacks) != 1)} ({several})"
+        if self.best is None:
+            return f"No run came to its end. {shared}."
+        run = self.runs[self.best]
+        test = f", test loss {self.test_loss:.4g}" if self.test_loss is not None else ""
+        return f"Best: run {self.best} ({run.settings}), validation loss {run.validation_loss:.4g}{test}. {shared}."
+
+    def __str__(self) -> str:
+        table = [HEADINGS, *self.rows()]
+        widths = [max(len(row[i]) for row in table) for i in range(len(HEADINGS))]
+        lines = ["  ".join(f"{x:<{w}}" for x, w in zip(row, widths, strict=True)).rstrip() for row in table]
+        return "\n".join([*lines, "", self.summary])
+
+    def _repr_html_(self) -> str:
+        cells = ["".join(f"<td>{html.escape(x)}</td>" for x in row) for row in self.rows()]
+        head = "".join(f"<th>{x}</th>" for x in HEADINGS)
+        body = "".join(f"<tr>{row}</tr>" for row in cells)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(self.summary)}</p>"
+
+
+def _last(run: Run) -> tuple[int, float]:
+    """To sort by: runs that were dropped late come before those that were dropped soon."""
+    late = -len(run.losses) if run.ended == DROPPED else 0
+    return late, run.validation_loss if isfinite(run.validation_loss) else float("inf")

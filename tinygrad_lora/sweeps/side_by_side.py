@@ -1,0 +1,134 @@
+"""Many adapters over one base: which rank, which rate, which variant?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from ..errors import SweepError
+from ..nn.layer import Layer
+from ..nn.optim import AdamW
+from .data import digest_of, split
+from .result import SweepResult
+from .settings import RunSettings, check_ranks, grid
+from .stack import Loss
+from .training import DROPPED, Run, StackTraining, SweepTask
+
+Counting = Callable[[int, str], AbstractContextManager[Callable[[int, str], None]]]
+LIMIT = 512
+
+
+def sweep(
+    model: Layer, loss: Loss, data: Any, *,
+    rank: Any = 8, alpha: Any = None, lr: Any = 1e-3, variant: Any = "lora", seed: Any = 0,
+    target_modules: Any = "all-linear", steps: int = 200, batch_size: int = 32, validation: Any = 0.2,
+    test: Any = 0.2, optimizer: Callable[..., Any] = AdamW, schedule: Any = None, own_batches: bool = False,
+    halving: int = 0, every: int | None = None, side_by_side: int = 16, limit: int = LIMIT,
+    folder: str | os.PathLike[str] | None = None, restart: bool = False, counting: Counting | None = None,
+    **options: Any,
+) -> SweepResult:  # fmt: skip
+    r"""Train an adapter for every combination of settings, side by side, and choose the best of them.
+
+    `rank`, `alpha` (None: the rank), `lr`, `variant`, `seed` and `target_modules` are each a value or a list of values,
+    as `adapt` has them; a list of lists gives several `target_modules`. Adapters of one kind train in one compiled
+    step over the shared base, at most `side_by_side` in each: plain LoRA of any rank, alpha and rate, rsLoRA and LoRA+
+    among it, and of any other variant those of one rank and alpha. Each run's numbers are those that it has alone.
+    `model` stays as it is. `options` are more of those that `adapt` has, for all runs.
+
+    `data` is a pair of arrays, inputs and targets; `loss(output, target)` is a mean over examples. `validation` and
+    `test` are pairs too, or fractions of the data: the first chooses the best run, the second (or None) says how good
+    that one is. Every step sees `batch_size` examples, the same for all runs, or with `own_batches` in an order that
+    each run draws from its seed. `optimizer(parameters, lr=...)` makes an optimizer that treats each element alone;
+    `schedule(lr, steps)` makes the schedule of a run, such as `tl.cosine`.
+
+    With `halving` k, all runs begin, and at k moments, each at half of the steps of the next, those of the smaller
+    validation loss go on, half of them. The validation loss is computed there, at the end, and every `every` steps
+    (by default a tenth of them). With a `folder` the state is written there at these moments; a sweep that was stopped
+    goes on from it with the same numbers, unless `restart`. `counting(total, words)` draws the progress.
+
+    Raises SweepError, before the first step, for settings that cannot be, and for more than `limit` runs.
+    """
+    if not isinstance(model, Layer):
+        raise SweepError(f"the model must be a Layer, not {type(model).__name__}")
+    choices = {"variant": variant, "target_modules": target_modules, "rank": rank, "alpha": alpha, "lr": lr}
+    settings = grid(limit, **choices, seed=seed)
+    check_ranks(model, settings, options.get("exclude_modules"))
+    splits = split(data, validation, test)
+    task = SweepTask(model, loss, splits, steps, batch_size, optimizer, schedule, own_batches, options)
+    moments = _moments(steps, halving, every or max(1, steps // 10))
+    runs = [Run(s) for s in settings]
+    stacks = stacked_runs(settings, side_by_side)
+    trainings = [StackTraining(task, {k: runs[k] for k in stack}) for stack in stacks]
+    mark = _fingerprint(task, settings, stacks, moments) if folder is not None else ""
+    paths = [None if folder is None else Path(folder) / f"stack-{i:03}.npz" for i in range(len(stacks))]
+    for training, path in zip(trainings, paths, strict=True):
+        if path is not None and path.exists() and not restart:
+            training.load(path, mark)
+    bar = counting(steps * len(runs), "Sweeping") if counting else nullcontext(lambda done, note: None)
+    with bar as show:
+        done = sum(len(run.losses) for run in runs)
+        for rung, checks in moments.items():
+            for training, path in zip(trainings, paths, strict=True):
+                for check in (check for check in checks if check > training.steps):
+                    for trained in training.advance(check):
+                        show(done := done + trained, training.stack.runs[0].variant)
+                    training.validate()
+                    if path is not None:
+                        training.save(path, mark)
+            if rung < steps:
+                _halve(trainings, runs, rung)
+    return SweepResult(task, runs, stacks)
+
+
+def stacked_runs(settings: Sequence[RunSettings], side_by_side: int) -> list[list[int]]:
+    """The numbers of the runs of each stack: those of one kind, similar ranks together, so that little is padded."""
+    kinds: dict[Any, list[int]] = {}
+    for k, run in enumerate(settings):
+        kinds.setdefault(run.kind, []).append(k)
+    stacks = []
+    for members in kinds.values():
+        members.sort(key=lambda k: settings[k].rank)
+        count = -(-len(members) // side_by_side)
+        size, longer = divmod(len(members), count)
+        ends = [i * size + min(i, longer) for i in range(count + 1)]
+        stacks += [members[a:b] for a, b in pairwise(ends)]
+    return stacks
+
+
+def _halve(trainings: Sequence[StackTraining], runs: Sequence[Run], rung: int) -> None:
+    """End the half of the runs whose validation loss is larger at this step, of all those that came to it."""
+    there = [k for k, run in enumerate(runs) if rung in run.validation]
+    order = sorted(there, key=lambda k: (runs[k].validation[rung], k))
+    for training in trainings:
+        out = [k for k in order[-(-len(order) // 2) :] if k in training.members and not runs[k].ended]
+        training.end(out, DROPPED)
+
+
+def _moments(steps: int, halving: int, every: int) -> dict[int, list[int]]:
+    """For each step at which runs end, the steps up to it at which the validation loss is computed."""
+    rungs = [steps // 2**k for k in range(halving, -1, -1)]
+    if rungs[0] < 1:
+        raise SweepError(f"{steps} steps cannot be halved {halving} times: train longer, or halve less often")
+    checks = sorted({*rungs, *range(every, steps, every)})
+    return {rung: [c for c in checks if start < c <= rung] for start, rung in zip([0, *rungs], rungs, strict=False)}
+
+
+def _fingerprint(task: SweepTask, settings: Sequence[RunSettings], stacks: Any, moments: Any) -> str:
+    """Equal for sweeps that must give equal numbers."""
+    base = digest_of([p.value for p in task.model.named_parameters().values()])
+    facts = (settings, stacks, moments, task.steps, task.batch_size, task.own_batches, sorted(task.options.items()))
+    functions = [_named(function) for function in (task.make, task.schedule, task.loss)]
+    return hashlib.sha256(repr((facts, functions, base, task.splits.digest())).encode()).hexdigest()
+
+
+def _named(function: Any) -> str:
+    """A function's name, the same in every process."""
+    if isinstance(function, partial):
+        return f"{_named(function.func)}{function.args}{sorted(function.keywords.items())}"
+    return getattr(function, "__name__", type(function).__name__)

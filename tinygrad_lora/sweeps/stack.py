@@ -1,0 +1,175 @@
+"""Adapters of one kind, side by side over one base: A (n, in, r) and B (n, r, out)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..compiler import TrainingStep, compile
+from ..core import ops
+from ..core.node import PARAMETER, ComputationNode, parameter, placeholder
+from ..core.trace import trace
+from ..errors import SweepError
+from ..nn.adapters.adapted import AdaptedLayer
+from ..nn.adapters.model.adapt import adapt
+from ..nn.layer import Layer
+from ..nn.schedules import Schedule
+from .optimizer import StackedOptimizer
+from .settings import SCALED, RunSettings
+from .stacking import stacked
+
+Loss = Callable[[Any, Any], Any]
+PLUS = 16.0  # how much faster B learns than A in LoRA+
+
+
+def shared_copy(model: Layer) -> Any:
+    """A copy of a model with the same arrays: what is done to it leaves the model as it is, and takes no memory."""
+    nodes = model.named_parameters().values()
+    memo = {
+        id(p): ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, p.value, p.name) for p in nodes
+    }
+    return copy.deepcopy(model, memo)
+
+
+def adapted_copy(model: Layer, run: RunSettings, options: Mapping[str, Any]) -> Any:
+    """The model with the adapter that a run begins with, as `adapt` makes it."""
+    targets = run.target_modules if isinstance(run.target_modules, str) else list(run.target_modules)
+    settings = {"alpha": run.alpha, "variant": run.variant, "seed": run.seed, **options}
+    return adapt(shared_copy(model), run.rank, targets, **settings)
+
+
+class Stack:
+    """The adapters of n runs of one kind, and what the model computes with all of them at once.
+
+    `parameters` has those that are trained by dotted name, each with the axis of runs first; `frozen` those that are
+    not but differ between runs. A lower rank is padded with zeros: their gradient is zero, so they stay zero.
+    """
+
+    def __init__(self, model: Layer, runs: Sequence[RunSettings], loss: Loss, options: Mapping[str, Any]) -> None:
+        self.runs, self.loss = list(runs), loss
+        base = {id(p.value) for p in model.named_parameters().values()}
+        models = [adapted_copy(model, run, options) for run in runs]
+        self.prototype = models[int(np.argmax([run.rank for run in runs]))]
+        self._scales = self._unscaled(models)
+        own = [{path: p for path, p in m.named_parameters().items() if id(p.value) not in base or p.requires_gradient}
+               for m in models]  # fmt: skip
+        self.shapes = [{path: p.shape for path, p in each.items() if p.requires_gradient} for each in own]
+        self._nodes = {path: p for path, p in self.prototype.named_parameters().items() if path in own[0]}
+        self.parameters, self.frozen = dict[str, ComputationNode](), dict[str, ComputationNode]()
+        for path, node in self._nodes.items():
+            arrays = [each[path].value for each in own]
+            if node.requires_gradient:
+                self.parameters[path] = parameter(_padded(arrays), path)
+            elif any(not np.array_equal(array, arrays[0]) for array in arrays[1:]):
+                self.frozen[path] = parameter(_padded(arrays), path, trainable=False)
+
+    def _unscaled(self, models: Sequence[Layer]) -> dict[str, ComputationNode]:
+        """Make the prototype's scales 1, and give those of all runs by the name of the parameter that is to have them.
+
+        They are arrays: a program for one alpha is a program for all.
+        """
+        if self.runs[0].variant not in SCALED:
+            return {}
+        scales = dict[str, ComputationNode]()
+        layers = [{k: x for k, x in m.named_layers().items() if isinstance(x, AdaptedLayer)} for m in models]
+        for name, layer in self.prototype.named_layers().items():
+            for adapter, of_prototype in getattr(layer, "adapters", {}).items():
+                if not hasattr(of_prototype, "rslora"):  # a layer that is trained as a whole
+                    continue
+                factors = [each[name].adapters[adapter].scaling for each in layers]
+                of_prototype.rslora, of_prototype.alpha = False, float(of_prototype.rank)
+                for last, p in of_prototype.named_parameters().items():
+                    if last.startswith(("lora_B", "lora_embedding_B")):
+                        shape = (len(factors), *[1] * p.ndim)
+                        array = np.array(factors, p.dtype).reshape(shape)
+                        scales[f"{name}.{adapter}.{last}"] = parameter(array, "scale", trainable=False)
+        return scales
+
+    # --- What is computed ---
+
+    def losses(self, x: ComputationNode, target: ComputationNode, own_batches: bool = False) -> ComputationNode:
+        """The loss of each run, (n,), for one batch of all, or for one each, with the axis of runs first."""
+        one = [placeholder(leaf.shape[own_batches:], leaf.dtype, leaf.name) for leaf in (x, target)]
+        graph = trace(lambda x, target: self.loss(self.prototype(x), target), *one)
+        if graph.outputs[0].shape:
+            raise SweepError(f"the loss must be one number, not an array of shape {graph.outputs[0].shape}")
+        paths = {node: path for path, node in self._nodes.items()}
+        captured = {leaf: self._stacked(paths.get(p), p) for leaf, p in zip(graph.weights, graph.captured, strict=True)}
+        leaves = captured | dict(zip(graph.arguments, (x, target), strict=True))
+        [losses] = stacked(graph.outputs, leaves, len(self.runs))
+        return losses if losses.shape else ops.broadcast(losses, shape=(len(self.runs),))
+
+    def _stacked(self, path: str | None, p: ComputationNode) -> ComputationNode:
+        """What takes the place of a parameter of the prototype."""
+        node = self.parameters.get(path or "", self.frozen.get(path or "", p))
+        return node * self._scales[path] if path in self._scales else node
+
+    def evaluated(self) -> Any:
+        """A compiled function: the losses of a batch that all runs share."""
+        return compile(lambda x, target: self.losses(x, target))
+
+    # --- One run of them ---
+
+    def arrays(self, i: int) -> dict[str, Any]:
+        """The trained numbers of run i, without padding: copies."""
+        return {
+            path: np.array(self.parameters[path].value[i][_corner(shape)]) for path, shape in self.shapes[i].items()
+        }
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these runs alone, counted as they stand in the stack."""
+        for nodes in (self.parameters, self.frozen, self._scales):
+            for path, p in nodes.items():
+                nodes[path] = parameter(p.value[list(rows)], p.name, trainable=p.requires_gradient)
+        self.runs, self.shapes = [self.runs[i] for i in rows], [self.shapes[i] for i in rows]
+
+    def optimizer(self, make: Callable[..., Any], schedules: Sequence[Schedule]) -> StackedOptimizer:
+        """The optimizer of all runs, at its start."""
+        fast = [path.rpartition(".")[2].startswith("lora_B") for path in self.parameters]
+        ratios = [[PLUS if of_b and run.variant == "lora_plus" else 1.0 for run in self.runs] for of_b in fast]
+        return StackedOptimizer(make, list(self.parameters.values()), schedules, ratios)
+
+
+class _Inputs:
+    """Stands where a training step has its model: the stack's losses take the inputs themselves."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.dtype = stack, stack.prototype.dtype
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+    def named_parameters(self) -> dict[str, ComputationNode]:
+        """For the names in the generated program."""
+        return self.stack.parameters | self.stack.frozen
+
+
+class StackedStep(TrainingStep):
+    """`step(x, target)` trains all runs of a stack by one step, and gives their losses, (n,)."""
+
+    def __init__(self, stack: Stack, optimizer: StackedOptimizer, own_batches: bool = False) -> None:
+        super().__init__(_Inputs(stack), lambda x, target: stack.losses(x, target, own_batches), optimizer)
+
+    def total(self, loss: ComputationNode) -> ComputationNode:
+        """The sum: what one run adds to it depends on no other run."""
+        total: ComputationNode = ops.reduce_sum(loss, axis=(0,), keepdims=False)
+        return total
+
+    def reported(self, loss: Any) -> Any:
+        """All losses."""
+        return np.array(loss)
+
+
+def _corner(shape: Iterable[int]) -> tuple[slice, ...]:
+    return tuple(slice(n) for n in shape)
+
+
+def _padded(arrays: Sequence[Any]) -> Any:
+    """The arrays on a new first axis, those that are smaller with zeros behind."""
+    whole = np.zeros((len(arrays), *np.max([array.shape for array in arrays], axis=0)), arrays[0].dtype)
+    for part, array in zip(whole, arrays, strict=True):
+        part[_corner(array.shape)] = array
+    return whole

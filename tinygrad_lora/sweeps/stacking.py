@@ -1,0 +1,127 @@
+"""From a graph of one run to a graph of n runs side by side: what differs between runs has one axis more, the first.
+
+What all runs share has no such axis, and is computed once. The new axis is never summed over, so no number of one run
+depends on another run, not even where that one is not finite any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core import ops
+from ..core.graph import rebuilt, topological_order
+from ..core.node import ComputationNode as Node
+from ..core.node import Op, constant
+from ..errors import SweepError
+
+
+class Operand(NamedTuple):
+    """A node of one run, the node that takes its place, and whether that has the axis of runs."""
+
+    one: Node
+    new: Node
+    stacked: bool
+
+
+Rule = Callable[[Node, list[Operand], int], Any]
+
+
+def stacked(outputs: Iterable[Node], leaves: Mapping[Node, Node], n: int) -> list[Node]:
+    """What these nodes of one run are for n runs. `leaves` says which leaf becomes which, for some of them.
+
+    A leaf becomes one of the same shape, which all runs share, or one with n in front of its shape. Raises SweepError
+    for an operation that has no form for several runs.
+    """
+    outputs = list(outputs)
+    operands = {leaf: Operand(leaf, new, new.ndim > leaf.ndim) for leaf, new in leaves.items()}
+    for node in topological_order(outputs):
+        if node not in operands:
+            own = [operands[p] for p in node.parents]
+            several = any(operand.stacked for operand in own)
+            new = _rule(node)(node, own, n) if several else rebuilt(node, tuple(operand.new for operand in own))
+            operands[node] = Operand(node, new, several)
+    return [operands[node].new for node in outputs]
+
+
+def _rule(node: Node) -> Rule:
+    if rule := RULES.get(node.op) or (_elementwise if node.op.elementwise else None):
+        return rule
+    raise SweepError(f"{node.op} has no form for several runs at once: train these adapters one after another")
+
+
+def _aligned(operands: list[Operand], ndim: int) -> list[Node]:
+    """The operands with axes of length 1 behind that of the runs, so that they broadcast as those of one run do."""
+    return [
+        ops.reshape(new, shape=(new.shape[0], *[1] * (ndim - one.ndim), *one.shape)) if several else new
+        for one, new, several in operands
+    ]
+
+
+def _repeated(operand: Operand, n: int) -> Any:
+    return operand.new if operand.stacked else ops.broadcast(operand.new, shape=(n, *operand.one.shape))
+
+
+def _elementwise(node: Node, operands: list[Operand], n: int) -> Any:
+    return node.op(*_aligned(operands, node.ndim), **node.params)
+
+
+def _unary(node: Node, operands: list[Operand], n: int) -> Any:
+    return node.op(operands[0].new, **node.params)
+
+
+def _matmul(node: Node, operands: list[Operand], n: int) -> Any:
+    a, b = operands
+    if not b.stacked and b.one.ndim == 2:  # a weight that all runs share: one product of all rows
+        return ops.reshape(ops.reshape(a.new, shape=(-1, a.one.shape[-1])) @ b.new, shape=(n, *node.shape))
+    left, right = _aligned(operands, node.ndim)
+    return left @ right
+
+
+def _reduce(node: Node, operands: list[Operand], n: int) -> Any:
+    return node.op(operands[0].new, **{**node.params, "axis": tuple(i + 1 for i in node.params["axis"])})
+
+
+def _place(node: Node, operands: list[Operand], n: int) -> Any:
+    key, shape = (slice(None), *node.params["key"]), (n, *node.params["shape"])
+    return ops.place(operands[0].new, key=key, shape=shape)
+
+
+def _concatenate(node: Node, operands: list[Operand], n: int) -> Any:
+    return ops.concatenate(*[_repeated(operand, n) for operand in operands], axis=node.params["axis"] + 1)
+
+
+def _take(node: Node, operands: list[Operand], n: int) -> Any:
+    (x, new_x, several), *indices = operands
+    runs, aligned = _numbered(indices, n)
+    if not several:
+        return ops.take(new_x, *aligned)
+    first = indices[0]
+    if first.one.known and not first.stacked and first.one.value.min(initial=0) >= 0:
+        # Rows that are known, as in a loss: the first axes of all runs become one, and the program a simpler one.
+        below = ops.reshape(new_x, shape=(-1, *x.shape[1:]))
+        return ops.take(below, constant(runs * x.shape[0] + first.one.value), *aligned[1:])
+    return ops.take(new_x, constant(runs), *aligned)
+
+
+def _scatter_add(node: Node, operands: list[Operand], n: int) -> Any:
+    runs, aligned = _numbered(operands[1:], n)
+    return ops.scatter_add(_repeated(operands[0], n), constant(runs), *aligned, shape=(n, *node.params["shape"]))
+
+
+def _numbered(indices: list[Operand], n: int) -> tuple[Any, list[Node]]:
+    """The numbers of the runs as an index, and these indices, all of as many axes."""
+    ndim = max(index.one.ndim for index in indices)
+    return np.arange(n).reshape(n, *[1] * ndim), _aligned(indices, ndim)
+
+
+RULES: dict[Op, Rule] = {
+    ops.transpose: _unary, ops.identity: _unary, ops.stop_gradient: _unary, ops.matmul: _matmul,
+    ops.reduce_sum: _reduce, ops.reduce_max: _reduce, ops.place: _place, ops.concatenate: _concatenate,
+    ops.take: _take, ops.scatter_add: _scatter_add,
+    ops.reshape: lambda node, operands, n: ops.reshape(operands[0].new, shape=(n, *node.shape)),
+    ops.broadcast: lambda node, operands, n: ops.broadcast(*_aligned(operands, node.ndim), shape=(n, *node.shape)),
+    ops.index: lambda node, operands, n: ops.index(operands[0].new, key=(slice(None), *node.params["key"])),
+}  # fmt: skip
