@@ -5,6 +5,7 @@
     python3 run.py fuzz [ARGS...]   random programs, compiled and compared; --minutes N, --programs N, --seed S
     python3 run.py fuzz --files     damaged files, read right or refused in a sentence; --minutes N, --seed S
     python3 run.py bench [ARGS...]  times beside other libraries, which `pip install ".[bench]"` brings; --help
+    python3 run.py release --check  whether this checkout can be released; --only NAME, --set X.Y.Z, --help
     python3 run.py docs [ARGS...]   build the documentation in build/docs; ARGS go to sphinx-build
     python3 run.py lab [ARGS...]    build the lab that runs in a browser, in build/lab; ARGS go to docs/build_lab.py
 
@@ -28,7 +29,10 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 INTERRUPTED = 130  # the exit code that a shell gives for a Ctrl-C
 
-EXTRAS = {"demo": "", "test": "[test]", "fuzz": "[test]", "bench": "", "docs": "[docs]", "lab": "[lab]"}
+EXTRAS = {
+    "demo": "", "test": "[test]", "fuzz": "[test]", "bench": "", "docs": "[docs]", "lab": "[lab]",
+    "release": "[test,browser,docs,lab]",
+}  # fmt: skip
 
 # pytest comes last, so that its closing line is the last thing printed.
 STEPS = {
@@ -63,6 +67,8 @@ def main(arguments: list[str]) -> int:
             return run(["-m", "bench", *rest])
         except KeyboardInterrupt:
             return INTERRUPTED  # it has said so
+    if command == "release":
+        return run(["-m", "release", *rest], cwd=ROOT / "tests")
     if command in ("demo", "fuzz"):
         # Their matrices are small: on a busy machine a second thread costs more than it brings.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -20,7 +20,7 @@ from .nn.adapters.model.settings import adapter_settings
 from .nn.adapters.model.switching import adapted_layers, adapter_names
 from .nn.adapters.model.targets import Targets, chosen_layers
 from .nn.adapters.model.weighted import is_product
-from .nn.adapters.stacked import StackedLinear
+from .nn.adapters.per_sample import PerSampleLinear
 from .nn.checks import check_size, floats
 from .nn.layer import Layer
 from .nn.linear import Linear
@@ -32,14 +32,32 @@ EMPTY = 0  # the slot of samples that have no adapter in a stack: its numbers ar
 class AdapterServer:
     """Serve many adapters of one model in mixed batches: `server(x, names=["french", None, "legal"])`.
 
-    `add` copies an adapter into arrays that hold all adapters of a rank, `drop` empties its place: neither compiles
-    anything. There are programs for each shape of the inputs and for each set of ranks in a batch, and a rank that is
-    not in a batch costs nothing. There is room for `capacity` adapters of each rank; where more come, it doubles, and
-    the programs of that rank are compiled once more. The base is not copied: its parameters are those of `model`, which
-    stays as it is.
+    `add` copies an adapter into arrays that hold all adapters of a rank, `drop` empties its place. For each batch the
+    matrices of its samples are taken out of them; these are inputs of the program, so neither compiles anything. There
+    is a program for each shape of the inputs and each set of ranks in a batch; a rank that is not in it costs nothing.
+    The base is not copied: its parameters are those of `model`, which stays as it is. Threads may share a server: it
+    answers one call at a time.
 
-    `target_modules` chooses the linear layers in which adapters can be, as in `adapt`. Threads may share a server: it
-    answers one call at a time. Raises AdaptError if an embedding is chosen.
+    model: a layer, with or without adapters
+    target_modules: the linear layers in which adapters can be, as in `adapt`
+    capacity: how many adapters of each rank there is room for; where more come, it doubles
+    Returns what the model gives, when it is called on arrays with `names`: one for each sample, None for the base
+    alone.
+    Raises AdaptError if an embedding is chosen, for names that are not served, and for a batch of another length.
+
+    >>> model = tl.adapt(tl.Sequential(tl.Linear(3, 2, seed=0)), rank=1, name="french", seed=1)
+    >>> server = tl.AdapterServer(model)
+    >>> server.add("french")
+    >>> server.add("quebec", model, adapter="french")
+    >>> server(np.ones((3, 3)), names=["french", None, "quebec"]).shape
+    (3, 2)
+    >>> server.names, server.compilations
+    (['french', 'quebec'], 1)
+    >>> server.drop("quebec")
+    >>> server.drop("quebec")
+    Traceback (most recent call last):
+        ...
+    tinygrad_lora.errors.AdaptError: no adapter 'quebec' is served, of 1 that are: add('quebec') serves ...
     """
 
     def __init__(self, model: Layer, target_modules: Targets = "all-linear", *, capacity: int = 16) -> None:
@@ -47,7 +65,7 @@ class AdapterServer:
         if tables := [path for path, layer in layers.items() if not isinstance(base_of(layer), Linear)]:
             raise AdaptError(f"adapters of embeddings are not served: leave out {listed(tables)}")
         self.model, self.capacity = model, check_size(capacity, "capacity")
-        self._layers = {path: StackedLinear(base_of(layer)) for path, layer in layers.items()}
+        self._layers = {path: PerSampleLinear(base_of(layer)) for path, layer in layers.items()}
         # The model once more, with these layers in the place of its own. What holds none of them is not copied.
         new: dict[int, Any] = {id(layer): layer.original for layer in adapted_layers(model).values()}
         new |= {id(layer): self._layers[path] for path, layer in layers.items()}
@@ -70,11 +88,13 @@ class AdapterServer:
         return self._forward.programs.generated
 
     def add(self, name: str, model: Layer | None = None, adapter: str | None = None) -> None:
-        """Serve an adapter of the model, or of another `model` of the same layers, under this name.
+        """Serve an adapter under a name. Its numbers are copied: to serve newer ones, drop it and add it again.
 
-        `adapter` is what it is called there, if that is another name. Its numbers are copied: to serve newer ones, drop
-        it and add it again. Raises AdaptError for a name that is taken or that there is not, for an adapter outside the
-        served layers, and for one that is more than s A B: `extract_lora` makes plain LoRA of it.
+        name: what calls name
+        model: the model that has the adapter, of the same layers; None is that of the server
+        adapter: what the adapter is called there, if that is another name
+        Raises AdaptError for a name that is taken or that there is not, for an adapter outside the served layers, and
+        for one that is more than s A B: `extract_lora` makes plain LoRA of it.
         """
         check_new_name(name, self._ranks)
         factors = _factors(self.model if model is None else model, name if adapter is None else adapter, self._layers)
@@ -86,7 +106,11 @@ class AdapterServer:
             self._ranks[name] = rank
 
     def drop(self, name: str) -> None:
-        """Serve this adapter no more. Raises AdaptError if it is not served."""
+        """Serve an adapter no more.
+
+        name: that under which it was added
+        Raises AdaptError if it is not served.
+        """
         with self._lock:
             self._require([name])
             self._shelves[self._ranks.pop(name)].take(name)
@@ -103,20 +127,19 @@ class AdapterServer:
             self._require([name for name in names if name is not None])
             ranks = sorted({self._ranks[name] for name in names if name is not None})
             shelves = (self._shelves[rank] for rank in ranks)
-            stacks = tuple((shelf.slots_of(names), *shelf.stacks) for shelf in shelves)
-            return self._forward(arrays, stacks, len(names))
+            return self._forward(arrays, tuple(shelf.matrices(names) for shelf in shelves), len(names))
 
-    def _traced(self, inputs: Sequence[Any], shelves: Sequence[Any], count: int) -> Any:
-        """The model, as a graph: slots and stacks are inputs of it."""
+    def _traced(self, inputs: Sequence[Any], groups: Sequence[Any], count: int) -> Any:
+        """The model, as a graph: the matrices of the samples are inputs of it."""
         if inputs and (not inputs[0].shape or inputs[0].shape[0] != count):
             raise AdaptError(f"{count} names for an input of shape {inputs[0].shape}: its first axis has the samples")
         for i, layer in enumerate(self._layers.values()):
-            layer.stacks = [(A[i], B[i], slots) for slots, A, B in shelves]
+            layer.groups = [(A[i], B[i]) for A, B in groups]
         try:
             return self._served(*inputs)
         finally:
             for layer in self._layers.values():
-                layer.stacks = ()
+                layer.groups = ()
 
     def _array(self, x: Any, i: int) -> Any:
         array = np.asarray(x)
@@ -137,44 +160,47 @@ class AdapterServer:
 class _Shelf:
     """All adapters of one rank: for each layer the A of all in one array, and the B in another."""
 
-    def __init__(self, rank: int, layers: Mapping[str, StackedLinear], capacity: int) -> None:
+    def __init__(self, rank: int, layers: Mapping[str, PerSampleLinear], capacity: int) -> None:
         self.slots: dict[str, int] = {}
         self.paths, self.free = list(layers), list(range(capacity, EMPTY, -1))
         weights = [layer.weight for layer in layers.values()]
-        A = tuple(np.zeros((capacity + 1, w.shape[0], rank), w.dtype) for w in weights)
-        B = tuple(np.zeros((capacity + 1, rank, w.shape[1]), w.dtype) for w in weights)
-        self.stacks = A, B
+        A = [np.zeros((capacity + 1, w.shape[0], rank), w.dtype) for w in weights]
+        B = [np.zeros((capacity + 1, rank, w.shape[1]), w.dtype) for w in weights]
+        self.stacks = [*A, *B]
+        self.taken: list[Any] = []  # the matrices of the last batch, whose memory the next one uses again
 
     def put(self, name: str, factors: Factors) -> None:
         """Take an adapter in. Where a layer has a lower rank, or no adapter, the rest is zero: that is exact."""
         if not self.free:
-            size = len(self.stacks[0][0])
-            self.stacks = tuple(tuple(_doubled(x) for x in part) for part in self.stacks)  # type: ignore[assignment]
-            self.free = list(range(len(self.stacks[0][0]) - 1, size - 1, -1))
+            size = len(self.stacks[0])
+            self.stacks = [np.concatenate([x, np.zeros((size - 1, *x.shape[1:]), x.dtype)]) for x in self.stacks]
+            self.free = list(range(len(self.stacks[0]) - 1, size - 1, -1))
         slot = self.slots[name] = self.free.pop()
-        for path, A, B in zip(self.paths, *self.stacks, strict=True):
+        for i, path in enumerate(self.paths):
             if path in factors:
-                own_A, own_B = factors[path]
-                A[slot, :, : own_A.shape[1]], B[slot, : len(own_B)] = own_A, own_B
+                A, B = factors[path]
+                self.stacks[i][slot, :, : A.shape[1]] = A
+                self.stacks[i + len(self.paths)][slot, : len(B)] = B
 
     def take(self, name: str) -> None:
         """Let an adapter go."""
         slot = self.slots.pop(name)
-        for array in (*self.stacks[0], *self.stacks[1]):
-            array[slot] = 0
+        for stack in self.stacks:
+            stack[slot] = 0
         self.free.append(slot)
 
-    def slots_of(self, names: Sequence[str | None]) -> Any:
-        """Where the adapter of each sample is: the empty slot, if it is none of these."""
-        return np.array([self.slots.get(name, EMPTY) if name is not None else EMPTY for name in names], np.intp)
+    def matrices(self, names: Sequence[str | None]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """A and B of each sample, for each layer; zeros for a sample whose adapter is not here."""
+        slots = np.array([EMPTY if name is None else self.slots.get(name, EMPTY) for name in names], np.intp)
+        if not self.taken or len(self.taken[0]) != len(slots):
+            self.taken = [np.empty((len(slots), *stack.shape[1:]), stack.dtype) for stack in self.stacks]
+        for stack, taken in zip(self.stacks, self.taken, strict=True):
+            np.take(stack, slots, axis=0, out=taken, mode="clip")  # other modes copy what they write once more
+        half = len(self.paths)
+        return tuple(self.taken[:half]), tuple(self.taken[half:])
 
 
-def _doubled(stack: Any) -> Any:
-    """The stack with as much room again."""
-    return np.concatenate([stack, np.zeros((len(stack) - 1, *stack.shape[1:]), stack.dtype)])
-
-
-def _factors(model: Layer, name: str, served: Mapping[str, StackedLinear]) -> Factors:
+def _factors(model: Layer, name: str, served: Mapping[str, PerSampleLinear]) -> Factors:
     """The matrices of an adapter, by layer. Raises AdaptError if it is not one that can be served."""
     if name not in adapter_names(model):
         raise AdaptError(f"no adapter is called {name!r}: there are {listed(adapter_names(model)) or 'none'}")

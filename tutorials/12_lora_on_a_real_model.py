@@ -230,6 +230,114 @@ with tl.by_row(model, names):
 images(batch.reshape(-1, 8, 8), [f"{name or 'base'}: {digit}" for name, digit in zip(names, read, strict=True)])
 
 # %% [markdown]
+# ## Two workers, one adapter
+#
+# Now the images lie on two machines, and none of them may send its images away. The loss is a sum over images, and the
+# gradient of a sum is the sum of the gradients. So each worker computes the gradients of its share with a compiled
+# function, and somebody adds them up and makes the step. What travels is as large as what is trained.
+
+
+# %%
+class Share:
+    """A worker. It has some of the images and a model of its own, and answers with its part of the gradients."""
+
+    def __init__(self, model, x, labels, total):
+        self.model, self.x, self.labels = copy.deepcopy(model), x, labels
+        self.part = np.float64(len(x) / total)
+        self.compiled = tl.compile(self.loss_and_gradients)
+
+    def loss_and_gradients(self, x, labels, part):
+        loss = part * tl.cross_entropy(self.model(x), labels)
+        return [loss, *tl.gradients(loss, self.model.parameters())]
+
+    def answer(self, adapter):
+        self.model.set_parameters(adapter)
+        loss, *gradients = self.compiled(self.x, self.labels, self.part)
+        return float(loss), np.concatenate([gradient.ravel() for gradient in gradients])
+
+
+def train_together(ask_all, start, steps=60, lr=0.03):
+    """Adam on the sum of what all workers answer. They are added in the order of the workers, whoever is first."""
+    adapter, curve = tl.parameter(start), []
+    optimizer = tl.Adam([adapter], lr=lr)
+    for _ in range(steps):
+        answers = ask_all(adapter.value)
+        curve.append(sum(loss for loss, _ in answers))
+        adapter.gradient = sum(gradient for _, gradient in answers)
+        optimizer.step()
+    return np.array(curve), adapter.value
+
+
+# %% [markdown]
+# Why the fixed order? Because $(a + b) + c$ and $a + (b + c)$ differ in the last digit, and a run that cannot be
+# repeated cannot be debugged. We take float64, so that rounding is all that can differ.
+#
+# Dask sends work to other processes and machines. Here its two workers live in this process; with the address of a
+# scheduler, `Client("tcp://...")`, they are wherever you start them, and nothing else changes. Where Dask is not
+# installed, as in a browser, two plain objects do the same one after the other.
+
+# %%
+digits64 = digits(rotated=1)
+members = [
+    tl.Linear.from_arrays(part.weight.value.astype(float), part.bias.value.astype(float))
+    if isinstance(part, tl.Linear)
+    else part
+    for part in pretrained
+]
+shared = tl.adapt(tl.Sequential(*members), rank=4, seed=0)
+start, count = shared.get_parameters(), len(digits64.x_train)
+halves = [slice(0, count // 2), slice(count // 2, count)]
+arguments = [(shared, digits64.x_train[half], digits64.y_train[half], count) for half in halves]
+
+one = Share(shared, digits64.x_train, digits64.y_train, count)
+alone, _ = train_together(lambda adapter: [one.answer(adapter)], start)
+try:
+    from distributed import Client
+
+    with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        addresses = list(client.scheduler_info()["workers"])
+        made = [
+            client.submit(Share, *own, workers=[address], actor=True)
+            for own, address in zip(arguments, addresses, strict=True)
+        ]
+        workers = [future.result() for future in made]
+
+        def ask_all(adapter):
+            asked = [worker.answer(adapter) for worker in workers]  # both compute at the same time
+            return [future.result() for future in asked]
+
+        together, learned = train_together(ask_all, start)
+except ImportError:
+    print("Dask is not installed: two objects in this process take the place of its workers")
+    workers = [Share(*own) for own in arguments]
+    together, learned = train_together(lambda adapter: [worker.answer(adapter) for worker in workers], start)
+
+shared.set_parameters(learned)
+print(f"loss {alone[0]:.3f} to {alone[-1]:.3f}; rotated {accuracy(shared.forward, digits64):.1%}")
+print("one worker and two differ by less than 1e-10:", bool(np.abs(alone - together).max() < 1e-10))
+
+# %%
+chart = tl.Chart("One worker, and two", x="step", y="loss", log="y")
+chart.line(range(len(alone)), alone, "one worker").line(range(len(together)), together, "two workers", points=True)
+
+# %% [markdown]
+# What does a step send? To each worker the numbers that are trained, and as many gradients back:
+
+# %%
+everything = sum(p.size for p in one.model.named_parameters().values()) - start.size
+for way, size in (("all parameters", everything), ("adapter, rank 4", start.size)):
+    print(f"{way:<16} {2 * 2 * 8 * size:>9,} bytes a step for two workers")
+
+# %% [markdown]
+# In this small network the adapter is an eighth of it. In the language model below it will be a thousandth: so a slow
+# line is enough to train what it could never send. And this is the exchange as a graph, with plain gradient descent in
+# the place of Adam: two gradients come in, are added in their order, and make the step. The result goes out to both.
+
+# %%
+gradients = [tl.placeholder(start.shape, name=f"gradients of worker {i}") for i in (1, 2)]
+tl.draw(tl.placeholder(start.shape, name="adapter") - 0.03 * (gradients[0] + gradients[1]))
+
+# %% [markdown]
 # ## Compile it
 #
 # The adapter is trained. What runs in the end? Here is the first layer, as the compiler prints it.
@@ -435,6 +543,7 @@ if chat:
 # * Freeze the base, attach adapters, train only these.
 # * Adapters forget as well. But they can be switched off, and the base is untouched.
 # * One base serves many adapters, even in one batch.
+# * The gradient of a sum is a sum: workers share the images, and send what is as small as the adapter.
 # * Merge to ship a program. Send the adapter alone to those who have the base.
 # * Always send a proof along: the largest difference on real inputs.
 
@@ -444,14 +553,15 @@ if chat:
 # | part | minutes | points |
 # |---|---|---|
 # | A trained network, `12-attach` | 9 | 4 |
-# | Train, `12-new-task` | 12 | 6 |
+# | Train, `12-new-task` | 11 | 6 |
 # | What is forgotten | 5 | |
 # | Two adapters, `12-two-adapters` | 9 | 5 |
-# | Compile it, ship it, `12-ship` | 11 | 7 |
-# | The adapter file, `12-file` | 8 | 6 |
-# | The real thing | 6 | |
+# | Two workers | 4 | |
+# | Compile it, ship it, `12-ship` | 10 | 7 |
+# | The adapter file, `12-file` | 7 | 6 |
+# | The real thing | 5 | |
 #
-# Twenty-eight points in all. Short of time? Leave out `12-two-adapters`.
+# Twenty-eight points in all. Short of time? Leave out `12-two-adapters`, or the two workers, which nothing later needs.
 #
 # Before the lesson: `tinygrad-lora models get smollm2`, once for each machine. The cells of the last part then take
 # about half a minute; without the model they take none.

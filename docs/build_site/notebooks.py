@@ -14,7 +14,7 @@ from typing import Any
 from jupyter_cache import get_cache
 
 import tinygrad_lora
-from build_site import glossary, predictions
+from build_site import glossary, links, predictions
 from tinygrad_lora.commands.course import made, sources
 from tinygrad_lora.learn.registry import exercise_ids, load_exercise
 from tinygrad_lora.learn.tutorials import Heading, heading_of
@@ -73,6 +73,8 @@ def _for_the_site(name: str, text: str) -> str:
     first = cells[0]
     file = f"{{download}}`the notebook <../notebooks/{name}>`"
     own = f"`tinygrad-lora learn {name[:2]}` opens your own copy. Or download {file}."
+    if elsewhere := links.of_tutorial(name):
+        own += f"\n\nWithout installing anything: {elsewhere}."
     first["source"] = ["".join(first["source"]) + f"\n\n```{{admonition}} Work on it\n:class: tip\n\n{own}\n```\n"]
     notebook["cells"] = cells
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"

@@ -18,7 +18,8 @@ def quiet(steps, description):
 @pytest.fixture(autouse=True)
 def forgotten():
     yield
-    serving_batches.prepared.cache_clear()
+    for cached in ("prepared", "adapted", "_server", "_adapted_there"):
+        getattr(serving_batches, cached).cache_clear()
 
 
 def numbers(peer, size="rows", count=6):

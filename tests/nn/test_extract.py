@@ -158,7 +158,7 @@ def test_what_no_adapter_can_have_is_listed():
 def test_a_change_in_one_layer_only_and_embeddings_by_name():
     base = tl.Sequential(tl.Embedding(7, 5, seed=0), tl.Linear(5, 3, seed=1))
     tuned = changed(base, "0.weight", "1.bias", rank=None)
-    with pytest.raises(AdaptError, match="the same weights in '1'"):
+    with pytest.raises(AdaptError, match=r"the same weights in '1': they differ in '0\.weight', '1\.bias'"):
         tl.extract_lora(base, tuned, rank=1)
     extraction = tl.extract_lora(base, tuned, energy=1.0, target_modules=["0"])
     assert extraction.elsewhere.keys() == {"1.bias"} and extraction.layers.keys() == {"0"}
@@ -167,10 +167,19 @@ def test_a_change_in_one_layer_only_and_embeddings_by_name():
     np.testing.assert_allclose(base.forward(tokens) + offset, tuned.forward(tokens), rtol=1e-12)
 
 
+def test_a_change_whose_squares_are_too_small_for_a_float_has_a_rank_too():
+    base = tl.Sequential(tl.Linear(3, 3, seed=0))
+    base[0].weight.value = np.zeros((3, 3))
+    tuned = copy.deepcopy(base)
+    tuned[0].weight.value = np.full((3, 3), 1e-200)
+    assert tl.extract_lora(base, tuned, energy=0.5).layers["0"].rank == 1
+
+
 def test_in_single_precision_nothing_but_rounding_is_missing():
     base = base_model(np.float32)
     tuned = fill(tl.adapt(copy.deepcopy(base), 2, seed=1))
-    extraction = tl.extract_lora(base, tuned, rank=2)
+    extraction = tl.extract_lora(base, tuned, energy=1.0)
+    assert {x.rank for x in extraction.layers.values()} == {2}  # the noise of rounding has every rank
     assert extraction.error < 1e-6 and base[0].lora.lora_A.dtype == np.float32
     np.testing.assert_allclose(base.forward(X), tuned.forward(X), rtol=1e-4, atol=1e-6)
 
@@ -182,6 +191,22 @@ def test_a_saved_module_that_was_trained_as_a_whole_counts_as_it_is():
     extraction = tl.extract_lora(base, tuned, rank=4)
     assert extraction.layers.keys() == {"0", "3"} and extraction.error < 1e-14
     np.testing.assert_allclose(base.forward(X), wanted, rtol=1e-11)
+
+
+def test_a_model_that_is_one_layer_and_one_that_holds_four_bits():
+    single = tl.LoRALinear(tl.Linear(6, 4, seed=0), 2, seed=1)
+    single.lora.lora_B.value = np.random.default_rng(0).normal(size=(2, 4))
+    wanted = single.forward(X)
+    assert tl.extract_lora(single, single, energy=1.0, name="plain").layers[""].rank == 2
+    np.testing.assert_allclose(single.forward(X), wanted, rtol=1e-12)
+
+    base = base_model()
+    tuned = fill(tl.adapt(copy.deepcopy(base), 2, variant="qlora", seed=1))
+    wanted = tuned.forward(X)
+    assert tl.extract_lora(base, tuned, rank=4).error < 0.1  # what rounding to four bits did is part of the change
+    assert np.abs(base.forward(X) - wanted).max() < 0.5
+    assert {x.rank for x in tl.extract_lora(tuned, tuned, energy=1.0, name="plain").layers.values()} == {2}
+    np.testing.assert_allclose(tuned.forward(X), wanted, rtol=1e-5)
 
 
 REFUSED = [

@@ -22,7 +22,7 @@ GROUPS = {
     "Look at a computation": (
         "step lesson.py:loss --open", "explore lesson.py:compiled --open", "draw lesson.py:loss --values",
     ),
-    "Real networks": ("models get minilm", "finetune minilm --task word-order"),
+    "Real networks": ("models get minilm", "finetune minilm --task word-order", "sweep rates.toml"),
     "This installation": ("doctor", "completion bash"),
 }  # fmt: skip
 EXAMPLES = {words.split()[0]: f"tinygrad-lora {words}" for group in GROUPS.values() for words in group}

@@ -106,11 +106,24 @@ class TrainingStep(CompiledFunction):
     # What a step of several runs at once does differently, in which the loss is one number for each.
 
     def total(self, loss: ComputationNode) -> ComputationNode:
-        """The number whose gradient is taken."""
+        """The number whose gradient is taken. A step of several runs at once makes one of many.
+
+        loss: the node that the loss function gave
+        Returns a scalar node.
+
+        >>> model = tl.Sequential(tl.Linear(2, 1, seed=0))
+        >>> step = tl.compile_training_step(model, tl.mse, tl.SGD(model.parameters(), lr=0.1))
+        >>> step.total(tl.constant(2.0)).value, step.reported(np.float64(2.0))
+        (np.float64(2.0), 2.0)
+        """
         return loss
 
     def reported(self, loss: Any) -> Any:
-        """What the caller gets of the loss."""
+        """What the caller gets of the loss. A step of several runs at once gives one number for each.
+
+        loss: the value of the loss, an array
+        Returns a Python float.
+        """
         return float(loss)
 
     def _as_input(self, x: Any) -> Any:

@@ -40,9 +40,9 @@ def digest_of(arrays: Sequence[Any]) -> str:
     return fingerprint.hexdigest()
 
 
-def split(data: Any, validation: Any, test: Any) -> Splits:
-    """The splits: a fraction is cut off from the shuffled data, a pair of arrays is taken as it is."""
-    x, y = train = _pair(data, "data")
+def split(data: Any, validation: Any, test: Any, dtype: Any) -> Splits:
+    """The splits, floats in this dtype: a fraction is cut off from the shuffled data, a pair is taken as it is."""
+    x, y = train = _pair(data, "data", dtype)
     order, start, parts = np.random.default_rng(0).permutation(len(x)), 0, list[Any]()
     for name, part in (("validation", validation), ("test", test)):
         if isinstance(part, float | int) and not isinstance(part, bool):
@@ -53,18 +53,18 @@ def split(data: Any, validation: Any, test: Any) -> Splits:
             start += count
             parts.append((x[chosen], y[chosen]))
         else:
-            parts.append(None if part is None and name == "test" else _pair(part, name))
+            parts.append(None if part is None and name == "test" else _pair(part, name, dtype))
     rest = np.sort(order[start:])
     return Splits((x[rest], y[rest]) if start else train, parts[0], parts[1])
 
 
-def _pair(pair: Any, name: str) -> Pair:
+def _pair(pair: Any, name: str, dtype: Any) -> Pair:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise SweepError(f"{name} must be a pair of arrays, inputs and targets, not {type(pair).__name__}")
     x, y = (real_array(array, f"{name}[{i}]") for i, array in enumerate(pair))
     if not x.ndim or x.shape[:1] != y.shape[:1] or not len(x):
         raise SweepError(f"{name}: inputs {x.shape} and targets {y.shape} must have as many examples, at least one")
-    return x, y
+    return x.astype(dtype, copy=False) if x.dtype.kind == "f" else x, y
 
 
 def rows_of_step(step: int, size: int, count: int, seed: int) -> Any:

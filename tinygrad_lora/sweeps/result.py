@@ -16,6 +16,9 @@ from ..compiler import compile
 from ..errors import SweepError
 from ..files import write_atomically
 from ..interop.peft import save_adapter
+from ..view.chart import Panels
+from ..view.chart.style import SERIES
+from ..view.plots import loss_over_rate
 from .data import pieces
 from .stack import adapted_copy
 from .training import DONE, DROPPED, Run, SweepTask
@@ -28,6 +31,22 @@ class SweepResult:
 
     The best is the one with the smallest loss on the validation split of those that did all steps; `test_loss` is its
     loss on the test split, which no choice has seen. `print(result)` shows a table, a notebook shows it as HTML.
+
+    task: what all runs have in common: the model, the loss and the splits of the data
+    runs: each with its settings, losses and arrays
+    stacks: the numbers of the runs that trained in one step, a list of lists
+
+    >>> import pathlib, tempfile
+    >>> x = np.random.default_rng(0).normal(size=(60, 3))
+    >>> model = tl.Sequential(tl.Linear(3, 1, seed=0))
+    >>> result = tl.sweep(model, tl.mse, (x, x[:, :1]), rank=1, lr=[1e-4, 0.1], steps=20)
+    >>> isinstance(result, tl.SweepResult), tl.adapter_names(result.adapter())
+    (True, ['lora'])
+    >>> [row[0] for row in result.rows()], sorted(result.record()), result.summary[:11]
+    (['1', '0'], ['best', 'runs', 'stacks', 'test_loss'], 'Best: run 1')
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(sorted(path.name for path in result.save(folder).iterdir()))
+    ['run-000', 'run-001', 'sweep.json']
     """
 
     def __init__(self, task: SweepTask, runs: Sequence[Run], stacks: Sequence[Sequence[int]]) -> None:
@@ -42,13 +61,15 @@ class SweepResult:
             return None
         model, loss = self.adapter(self.best), self.task.loss
         run = compile(lambda x, y: loss(model(x), y))
-        cast = [(x.astype(model.dtype, copy=False) if x.dtype.kind == "f" else x, y) for x, y in pieces(pair)]
-        return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in cast)
+        return sum(float(run(x, y)) * (len(x) / len(pair[0])) for x, y in pieces(pair))
 
     def adapter(self, i: int | None = None) -> Any:
-        """The model with the adapter of run i, by default the best: a copy that shares the arrays of the base.
+        """The model with the adapter of one run: a copy that shares the arrays of the base.
 
-        Raises SweepError for a run that diverged, IndexError for one that there is not.
+        i: the number of the run; None takes the best
+        Returns a layer.
+        Raises SweepError for a run that diverged, and where no run came to its end; IndexError for one that there is
+        not.
         """
         if i is None and self.best is None:
             raise SweepError("no run came to its end: sweep over smaller rates")
@@ -62,7 +83,11 @@ class SweepResult:
         return model
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write each adapter as a PEFT folder, `run-003` and so on, and `sweep.json`. Gives the folder."""
+        """Write each adapter as a PEFT folder, `run-003` and so on, and `sweep.json`.
+
+        folder: the path of a folder
+        Returns the path of the folder.
+        """
         for i, run in enumerate(self.runs):
             if run.arrays:
                 save_adapter(self.adapter(i), Path(folder) / f"run-{i:03}")
@@ -70,7 +95,10 @@ class SweepResult:
         return Path(folder)
 
     def record(self) -> dict[str, Any]:
-        """Everything but the adapters, as JSON has it."""
+        """Everything but the adapters, as JSON has it.
+
+        Returns a dict.
+        """
         runs = [
             asdict(run.settings) | {"losses": run.losses, "validation": [*run.validation.items()], "ended": run.ended}
             for run in self.runs
@@ -80,18 +108,20 @@ class SweepResult:
     # --- To look at ---
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table, as text: those that did all steps by their validation loss, then the others."""
+        """The table, as text: those that did all steps by their validation loss, then the others.
+
+        Returns a list of tuples of texts.
+        """
         order = sorted(range(len(self.runs)), key=lambda i: (self.runs[i].ended != DONE, _last(self.runs[i]), i))
         return [self._row(i, self.runs[i]) for i in order]
 
     def _row(self, i: int, run: Run) -> tuple[str, ...]:
         s = run.settings
-        targets = s.target_modules if isinstance(s.target_modules, str) else " ".join(s.target_modules)
         recent = run.losses[-max(1, len(run.losses) // 10) :]  # one batch says little
         training = f"{sum(recent) / len(recent):.4g}" if recent else ""
         loss = f"{run.validation_loss:.4g}" if isfinite(run.validation_loss) else ""
         end = "best" if i == self.best else "" if run.ended == DONE else f"{run.ended} at step {len(run.losses)}"
-        return str(i), s.variant, targets, str(s.rank), f"{s.alpha:g}", f"{s.lr:g}", str(s.seed), training, loss, end
+        return str(i), s.variant, s.targets, str(s.rank), f"{s.alpha:g}", f"{s.lr:g}", str(s.seed), training, loss, end
 
     @property
     def summary(self) -> str:
@@ -104,6 +134,21 @@ class SweepResult:
         run = self.runs[self.best]
         test = f", test loss {self.test_loss:.4g}" if self.test_loss is not None else ""
         return f"Best: run {self.best} ({run.settings}), validation loss {run.validation_loss:.4g}{test}. {shared}."
+
+    def chart(self) -> Panels:
+        """The validation loss over the rate: a plot for each variant and choice of layers, a line for each rank."""
+        plots: dict[str, dict[str, dict[float, list[float]]]] = {}
+        alphas = len({run.settings.alpha / run.settings.rank for run in self.runs}) > 1
+        for run in self.runs:
+            s = run.settings
+            name = f"rank {s.rank}, alpha {s.alpha:g}" if alphas else f"rank {s.rank}"
+            lines = plots.setdefault(f"{s.variant}, {s.targets}", {})
+            lines.setdefault(name, {}).setdefault(s.lr, []).append(run.validation_loss)
+        parts = [(title, [*lines][i : i + SERIES], lines) for title, lines in plots.items()
+                 for i in range(0, len(lines), SERIES)]  # fmt: skip
+        charts = [loss_over_rate({name: lines[name] for name in some}, title=title) for title, some, lines in parts]
+        dropped = any(run.ended == DROPPED for run in self.runs)
+        return Panels(charts, note="Of a run that was dropped, its last loss is shown." if dropped else "")
 
     def __str__(self) -> str:
         table = [HEADINGS, *self.rows()]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 from ..errors import SweepError
@@ -43,9 +43,13 @@ class RunSettings:
             return SCALED[self.variant], self.target_modules
         return self.variant, self.target_modules, self.rank, self.alpha
 
+    @property
+    def targets(self) -> str:
+        """The adapted layers, in words."""
+        return self.target_modules if isinstance(self.target_modules, str) else " ".join(self.target_modules)
+
     def __str__(self) -> str:
-        targets = self.target_modules if isinstance(self.target_modules, str) else ", ".join(self.target_modules)
-        where = "" if targets == "all-linear" else f" of {targets}"
+        where = "" if self.targets == "all-linear" else f" of {self.targets}"
         return f"{self.variant}{where}, rank {self.rank}, alpha {self.alpha:g}, lr {self.lr:g}, seed {self.seed}"
 
 
@@ -54,19 +58,14 @@ def grid(limit: int, **choices: Any) -> list[RunSettings]:
 
     `target_modules` is a list of choices if it holds a list or "all-linear"; else it is one, as `adapt` takes it.
     """
-    values = {name: list(_checked(name, _listed(name, given))) for name, given in choices.items()}
-    count = 1
-    for name, each in values.items():
-        if not each:
-            raise SweepError(f"{name} has no value: give one, or a list of them")
-        count *= len(each)
-    if count > limit:
+    values = {name: [_checked(name, value) for value in _listed(name, given)] for name, given in choices.items()}
+    if empty := [name for name, each in values.items() if not each]:
+        raise SweepError(f"{empty[0]} has no value: give one, or a list of them")
+    if (count := prod(map(len, values.values()))) > limit:
         sizes = " x ".join(f"{len(each)} {name}" for name, each in values.items() if len(each) > 1)
         raise SweepError(f"a grid of {sizes} = {count} runs is above the limit of {limit}: shorten it, or set limit=")
     runs = [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
-    for run in runs:
-        run["alpha"] = checked_alpha(run["alpha"], run["rank"])
-    return [RunSettings(**run) for run in runs]
+    return [RunSettings(**run | {"alpha": checked_alpha(run["alpha"], run["rank"])}) for run in runs]
 
 
 def _listed(name: str, given: Any) -> list[Any]:
@@ -76,26 +75,25 @@ def _listed(name: str, given: Any) -> list[Any]:
     return [given] if one else list(given)
 
 
-def _checked(name: str, values: list[Any]) -> Iterator[Any]:
-    for value in values:
-        if name == "target_modules":
-            yield value if isinstance(value, str) else tuple(value)
-        elif name == "variant":
-            _check_variant(value)
-            yield value
-        elif name in ("rank", "seed"):
-            least = int(name == "rank")
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise SweepError(f"{name} must be a whole number of at least {least}, not {value!r}")
-            yield value
-        elif name == "alpha" and value is None:
-            yield None
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+def _checked(name: str, value: Any) -> Any:
+    if name == "target_modules":
+        return value if isinstance(value, str) else tuple(value)
+    if name == "variant":
+        _check_variant(value)
+    elif name in ("rank", "seed"):
+        check_whole(name, value, int(name == "rank"))
+    elif name != "alpha" or value not in (None, -1):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
             raise SweepError(f"{name} must be a finite number, not {value!r}")
-        elif not value > 0 and not (name == "alpha" and value == -1):
+        if value <= 0:
             raise SweepError(f"{name} must be positive, not {value!r}")
-        else:
-            yield float(value)
+    return value
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise SweepError unless this is a whole number, and not below the least."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise SweepError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 def _check_variant(name: Any) -> None:

@@ -16,7 +16,7 @@ from ..nn.layer import Layer
 from ..nn.optim import AdamW
 from .data import digest_of, split
 from .result import SweepResult
-from .settings import RunSettings, check_ranks, grid
+from .settings import RunSettings, check_ranks, check_whole, grid
 from .stack import Loss
 from .training import DROPPED, Run, StackTraining, SweepTask
 
@@ -33,33 +33,61 @@ def sweep(
     folder: str | os.PathLike[str] | None = None, restart: bool = False, counting: Counting | None = None,
     **options: Any,
 ) -> SweepResult:  # fmt: skip
-    r"""Train an adapter for every combination of settings, side by side, and choose the best of them.
+    """Train an adapter for every combination of settings, side by side, and choose the best of them.
 
-    `rank`, `alpha` (None: the rank), `lr`, `variant`, `seed` and `target_modules` are each a value or a list of values,
-    as `adapt` has them; a list of lists gives several `target_modules`. Adapters of one kind train in one compiled
-    step over the shared base, at most `side_by_side` in each: plain LoRA of any rank, alpha and rate, rsLoRA and LoRA+
-    among it, and of any other variant those of one rank and alpha. Each run's numbers are those that it has alone.
-    `model` stays as it is. `options` are more of those that `adapt` has, for all runs.
+    Adapters of one kind train in one compiled step over the shared base: plain LoRA of any rank, alpha and rate, rsLoRA
+    and LoRA+ among it, and of any other variant those of one rank and alpha. Each run's numbers are those that it has
+    alone. The model stays as it is.
 
-    `data` is a pair of arrays, inputs and targets; `loss(output, target)` is a mean over examples. `validation` and
-    `test` are pairs too, or fractions of the data: the first chooses the best run, the second (or None) says how good
-    that one is. Every step sees `batch_size` examples, the same for all runs, or with `own_batches` in an order that
-    each run draws from its seed. `optimizer(parameters, lr=...)` makes an optimizer that treats each element alone;
-    `schedule(lr, steps)` makes the schedule of a run, such as `tl.cosine`.
-
-    With `halving` k, all runs begin, and at k moments, each at half of the steps of the next, those of the smaller
-    validation loss go on, half of them. The validation loss is computed there, at the end, and every `every` steps
-    (by default a tenth of them). With a `folder` the state is written there at these moments; a sweep that was stopped
-    goes on from it with the same numbers, unless `restart`. `counting(total, words)` draws the progress.
-
+    model: a layer with what `adapt` can adapt
+    loss: `loss(output, target)` gives a scalar node, a mean over examples
+    data: a pair of arrays, inputs and targets
+    rank, alpha, lr, variant, seed, target_modules: each a value or a list of values, as `adapt` has them; an alpha of
+        None is the rank, and a list of lists gives several `target_modules`
+    steps: how many steps each run does
+    batch_size: examples in a step, the same for all runs
+    validation: a pair of arrays, or a fraction of the data: it chooses the best run
+    test: a pair of arrays, or a fraction of the data: it says how good that one is; None leaves it out
+    optimizer: `optimizer(parameters, lr=...)` makes an optimizer that treats each element alone
+    schedule: `schedule(lr, steps)` makes the schedule of a run, such as `tl.cosine`; None keeps the rate
+    own_batches: True gives each run an order of examples that it draws from its seed
+    halving: at so many moments, each at half of the steps of the next, those of the smaller validation loss go on, half
+        of them
+    every: the validation loss is computed every so many steps, and at the end; None takes a tenth of them
+    side_by_side: how many runs are in one step at most
+    limit: how many runs a sweep may have
+    folder: where the state is written at these moments; a sweep that was stopped goes on from it with the same numbers.
+        None writes nothing
+    restart: True begins anew where the folder has a state
+    counting: `counting(total, words)` draws the progress; None draws none
+    **options: more of those that `adapt` has, for all runs
+    Returns a `SweepResult`.
     Raises SweepError, before the first step, for settings that cannot be, and for more than `limit` runs.
+
+    >>> x = np.random.default_rng(0).normal(size=(60, 3))
+    >>> model = tl.Sequential(tl.Linear(3, 1, seed=0))
+    >>> result = tl.sweep(model, tl.mse, (x, x[:, :1]), rank=1, lr=[1e-4, 0.1], steps=20)
+    >>> result.best, [run.settings.lr for run in result.runs]
+    (1, [0.0001, 0.1])
     """
     if not isinstance(model, Layer):
         raise SweepError(f"the model must be a Layer, not {type(model).__name__}")
+    whole = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "side_by_side": side_by_side,
+        "limit": limit,
+        "every": every or 1,
+    }
+    for name, number in whole.items():
+        check_whole(name, number, 1)
+    check_whole("halving", halving, 0)
     choices = {"variant": variant, "target_modules": target_modules, "rank": rank, "alpha": alpha, "lr": lr}
     settings = grid(limit, **choices, seed=seed)
     check_ranks(model, settings, options.get("exclude_modules"))
-    splits = split(data, validation, test)
+    splits = split(data, validation, test, model.dtype)
+    if batch_size > (count := len(splits.train[0])):
+        raise SweepError(f"a batch of {batch_size} is more than the {count} examples to train on")
     task = SweepTask(model, loss, splits, steps, batch_size, optimizer, schedule, own_batches, options)
     moments = _moments(steps, halving, every or max(1, steps // 10))
     runs = [Run(s) for s in settings]

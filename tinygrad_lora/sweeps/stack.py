@@ -13,7 +13,8 @@ from ..core import ops
 from ..core.node import PARAMETER, ComputationNode, parameter, placeholder
 from ..core.trace import trace
 from ..errors import SweepError
-from ..nn.adapters.adapted import AdaptedLayer
+from ..nn.adapters.lora import LoRALayer
+from ..nn.adapters.lora_embedding import LoRAEmbeddingLayer
 from ..nn.adapters.model.adapt import adapt
 from ..nn.layer import Layer
 from ..nn.schedules import Schedule
@@ -27,10 +28,9 @@ PLUS = 16.0  # how much faster B learns than A in LoRA+
 
 def shared_copy(model: Layer) -> Any:
     """A copy of a model with the same arrays: what is done to it leaves the model as it is, and takes no memory."""
-    nodes = model.named_parameters().values()
-    memo = {
-        id(p): ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, p.value, p.name) for p in nodes
-    }
+    memo = dict[int, Any]()
+    for p in model.named_parameters().values():
+        memo[id(p)] = ComputationNode(PARAMETER, (), {}, p.shape, p.dtype, p.requires_gradient, p.value, p.name)
     return copy.deepcopy(model, memo)
 
 
@@ -38,7 +38,10 @@ def adapted_copy(model: Layer, run: RunSettings, options: Mapping[str, Any]) -> 
     """The model with the adapter that a run begins with, as `adapt` makes it."""
     targets = run.target_modules if isinstance(run.target_modules, str) else list(run.target_modules)
     settings = {"alpha": run.alpha, "variant": run.variant, "seed": run.seed, **options}
-    return adapt(shared_copy(model), run.rank, targets, **settings)
+    try:
+        return adapt(shared_copy(model), run.rank, targets, **settings)
+    except TypeError as error:  # an option that there is not
+        raise SweepError(f"{error}") from None
 
 
 class Stack:
@@ -54,7 +57,7 @@ class Stack:
         models = [adapted_copy(model, run, options) for run in runs]
         self.prototype = models[int(np.argmax([run.rank for run in runs]))]
         self._scales = self._unscaled(models)
-        own = [{path: p for path, p in m.named_parameters().items() if id(p.value) not in base or p.requires_gradient}
+        own = [{k: p for k, p in m.named_parameters().items() if id(p.value) not in base or p.requires_gradient}
                for m in models]  # fmt: skip
         self.shapes = [{path: p.shape for path, p in each.items() if p.requires_gradient} for each in own]
         self._nodes = {path: p for path, p in self.prototype.named_parameters().items() if path in own[0]}
@@ -71,21 +74,16 @@ class Stack:
 
         They are arrays: a program for one alpha is a program for all.
         """
-        if self.runs[0].variant not in SCALED:
-            return {}
         scales = dict[str, ComputationNode]()
-        layers = [{k: x for k, x in m.named_layers().items() if isinstance(x, AdaptedLayer)} for m in models]
-        for name, layer in self.prototype.named_layers().items():
-            for adapter, of_prototype in getattr(layer, "adapters", {}).items():
-                if not hasattr(of_prototype, "rslora"):  # a layer that is trained as a whole
-                    continue
-                factors = [each[name].adapters[adapter].scaling for each in layers]
-                of_prototype.rslora, of_prototype.alpha = False, float(of_prototype.rank)
-                for last, p in of_prototype.named_parameters().items():
+        layers = [m.named_layers() for m in models]
+        for name, adapter in self.prototype.named_layers().items() if self.runs[0].variant in SCALED else ():
+            if isinstance(adapter, LoRALayer | LoRAEmbeddingLayer):
+                factors: Any = [each[name].scaling for each in layers]
+                adapter.rslora, adapter.alpha = False, float(adapter.rank)
+                for last, p in adapter.named_parameters().items():
                     if last.startswith(("lora_B", "lora_embedding_B")):
-                        shape = (len(factors), *[1] * p.ndim)
-                        array = np.array(factors, p.dtype).reshape(shape)
-                        scales[f"{name}.{adapter}.{last}"] = parameter(array, "scale", trainable=False)
+                        array = np.array(factors, p.dtype).reshape(-1, *[1] * p.ndim)
+                        scales[f"{name}.{last}"] = parameter(array, "scale", trainable=False)
         return scales
 
     # --- What is computed ---
@@ -115,9 +113,8 @@ class Stack:
 
     def arrays(self, i: int) -> dict[str, Any]:
         """The trained numbers of run i, without padding: copies."""
-        return {
-            path: np.array(self.parameters[path].value[i][_corner(shape)]) for path, shape in self.shapes[i].items()
-        }
+        shapes = self.shapes[i].items()
+        return {path: np.array(self.parameters[path].value[i][_corner(shape)]) for path, shape in shapes}
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these runs alone, counted as they stand in the stack."""
@@ -133,25 +130,12 @@ class Stack:
         return StackedOptimizer(make, list(self.parameters.values()), schedules, ratios)
 
 
-class _Inputs:
-    """Stands where a training step has its model: the stack's losses take the inputs themselves."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack, self.dtype = stack, stack.prototype.dtype
-
-    def __call__(self, x: Any) -> Any:
-        return x
-
-    def named_parameters(self) -> dict[str, ComputationNode]:
-        """For the names in the generated program."""
-        return self.stack.parameters | self.stack.frozen
-
-
 class StackedStep(TrainingStep):
     """`step(x, target)` trains all runs of a stack by one step, and gives their losses, (n,)."""
 
     def __init__(self, stack: Stack, optimizer: StackedOptimizer, own_batches: bool = False) -> None:
-        super().__init__(_Inputs(stack), lambda x, target: stack.losses(x, target, own_batches), optimizer)
+        super().__init__(lambda x: x, lambda x, target: stack.losses(x, target, own_batches), optimizer)
+        self.dtype = stack.prototype.dtype
 
     def total(self, loss: ComputationNode) -> ComputationNode:
         """The sum: what one run adds to it depends on no other run."""

@@ -40,7 +40,12 @@ class Run:
     @property
     def validation_loss(self) -> float:
         """The last one; not a number, if there is none."""
-        return [*self.validation.values(), float("nan")][max(len(self.validation) - 1, 0)]
+        return next(reversed(self.validation.values()), float("nan"))
+
+    def goes_on(self, loss: float) -> bool:
+        """Whether the run has not ended. One whose loss is not finite ends here."""
+        self.ended = self.ended or ("" if isfinite(loss) else DIVERGED)
+        return not self.ended
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,6 @@ class SweepTask:
     schedule: Callable[[float, int], Schedule] | None
     own_batches: bool
     options: Mapping[str, Any]  # those of `adapt` that are the same for all
-
-    def __post_init__(self) -> None:
-        for name, number in (("steps", self.steps), ("batch_size", self.batch_size)):
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise SweepError(f"{name} must be a whole number of at least 1, not {number!r}")
-        if self.batch_size > (count := len(self.splits.train[0])):
-            raise SweepError(f"a batch of {self.batch_size} is more than the {count} examples to train on")
 
     def rate(self, lr: float) -> Schedule:
         """The rate of each step of a run."""
@@ -106,34 +104,22 @@ class StackTraining:
             with np.errstate(all="ignore"):  # of a run that diverges, which is no concern of the others
                 losses = self.step(*self.task.batch(self.steps, seeds))
             self.steps += 1
-            trained = self.alive
+            trained = len(self.alive)
             for k, loss in zip(self.members, losses, strict=True):
-                if not self.runs[k].ended:
-                    self._note(self.runs[k], float(loss))
-            yield len(trained)
-
-    def _note(self, run: Run, loss: float) -> None:
-        if isfinite(loss):
-            run.losses.append(loss)
-        else:
-            run.ended = DIVERGED
+                if self.runs[k].goes_on(loss):
+                    self.runs[k].losses.append(float(loss))
+            yield trained
 
     def validate(self) -> None:
         """Compute the loss of each run on the validation split. At the last step all runs are done."""
-        if not self.alive:
-            return
         total, pair = np.zeros(len(self.members)), self.task.splits.validation
-        for x, y in pieces(pair):
+        for x, y in pieces(pair) if self.alive else ():
             with np.errstate(all="ignore"):
-                total += np.asarray(self._evaluated(self._input(x), y), np.float64) * (len(x) / len(pair[0]))
+                total += np.asarray(self._evaluated(x, y), np.float64) * (len(x) / len(pair[0]))
         for k, loss in zip(self.members, total, strict=True):
-            if not (run := self.runs[k]).ended:
-                run.ended = "" if isfinite(loss) else DIVERGED
-                run.validation |= {self.steps: float(loss)} if isfinite(loss) else {}
+            if self.runs[k].goes_on(loss):
+                self.runs[k].validation[self.steps] = float(loss)
         self.end(self.alive if self.steps == self.task.steps else [], DONE)
-
-    def _input(self, x: Any) -> Any:
-        return x.astype(self.step.dtype, copy=False) if x.dtype.kind == "f" else x
 
     def end(self, which: Sequence[int], how: str) -> None:
         """Keep the numbers of these runs. If no more than half of the stack goes on, it alone is computed from now."""
@@ -144,14 +130,14 @@ class StackTraining:
 
     def _keep(self, alive: Sequence[int]) -> None:
         rows, old = [self.members.index(k) for k in alive], self.optimizer
-        slots, numbers = [[p.value[rows] for p in slot] for slot in old.slots], [p.value for p in old.numbers]
+        slots = [p.value[rows] for slot in old.slots for p in slot]
         self.stack.keep(rows)
         self.members = list(alive)
         self._stack(self.stack)
-        self._remember([array for slot in slots for array in slot], numbers)
+        self._remember([*slots, *(p.value for p in old.numbers)])
 
-    def _remember(self, slots: Sequence[Any], numbers: Sequence[Any]) -> None:
-        for node, array in zip(self.optimizer.state, [*slots, *numbers], strict=True):
+    def _remember(self, state: Sequence[Any]) -> None:
+        for node, array in zip(self.optimizer.state, state, strict=True):
             if node.shape != array.shape or node.dtype != array.dtype:
                 raise ValueError(f"an array of {array.shape} and {array.dtype} is in the place of another")
             node.value = array
@@ -188,4 +174,4 @@ class StackTraining:
         for name, node in self.stack.parameters.items():
             node.value = arrays[f"parameter {name}"]
         self._stack(self.stack)
-        self._remember([arrays[f"state {i}"] for i in range(len(self.optimizer.state))], [])
+        self._remember([arrays[f"state {i}"] for i in range(len(self.optimizer.state))])

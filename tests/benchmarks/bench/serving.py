@@ -58,22 +58,19 @@ def compare(peers: Sequence[str], count: int, rounds: int, seed: int, track: Tra
             raise ValueError(f"there is no peer called {name!r}; there are {', '.join(PEERS)}")
     if min(count, rounds) < 1 or seed < 0:
         raise ValueError(f"adapters and rounds must be at least 1, seed 0 or more, not {count}, {rounds} and {seed}")
-    results, machine = [], ""
-    for size in SIZES:
-        own = [ServingResult(name, size, missing(name)) for name in dict.fromkeys(["ours", *peers])]
-        results += own
-        with ExitStack() as stack:
-            ready = [(r, stack.enter_context(running(r.peer, 1))) for r in own if r.reason is None]
-            machine = machine or machine_line({"threads": 1, **ready[0][1].ask("environment")})
-            for result, process in track(ready, f"first batches, {size}"):
-                _measure(result, process, count, 2)
-                result.seconds = []
-                result.reason = result.reason or _disagreement(result, own[0])
-            ready = [(result, process) for result, process in ready if result.reason is None]
-            shuffle = random.Random(seed)
-            for _ in track(range(rounds), f"batches, {size}"):
-                for result, process in shuffle.sample(ready, len(ready)):
-                    _measure(result, process, count, BATCHES)
+    names = list(dict.fromkeys(["ours", *peers]))
+    results = [ServingResult(name, size, missing(name)) for size in SIZES for name in names]
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(running(name, 1)) for name in names if not missing(name)}
+        machine = machine_line({"threads": 1, **processes["ours"].ask("environment")})
+        for result in track([result for result in results if not result.reason], "first batches"):
+            _measure(result, processes[result.peer], count, 2)
+            result.seconds = []
+            result.reason = result.reason or _disagreement(result, next(r for r in results if r.size == result.size))
+        ready, shuffle = [result for result in results if not result.reason], random.Random(seed)
+        for _ in track(range(rounds), "batches"):
+            for result in shuffle.sample(ready, len(ready)):
+                _measure(result, processes[result.peer], count, BATCHES)
     return results, machine
 
 

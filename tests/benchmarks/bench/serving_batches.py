@@ -11,8 +11,7 @@ import numpy as np
 
 from tinygrad_lora.compiler import compile
 from tinygrad_lora.library import gelu
-from tinygrad_lora.nn import Linear, Sequential, activate, adapt, by_row, disabled
-from tinygrad_lora.nn.adapters.model.switching import adapters
+from tinygrad_lora.nn import Linear, LoRALayer, LoRALinear, Sequential, activate, by_row
 from tinygrad_lora.serving import AdapterServer
 
 Run = Callable[[], Any]
@@ -39,32 +38,51 @@ def serving(peer: str, size: str, count: int, batches: int) -> dict[str, Any]:
     return {"numbers": [float(number) for number in np.asarray(y).ravel()[::97]], "wall": wall}
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=len(SIZES))
 def prepared(peer: str, size: str, count: int) -> Run:
     """One batch through this implementation; through one adapter alone or the base, if it is named so."""
     samples, rows = SIZES[size]
-    rng = np.random.default_rng(0)
-    model = Sequential(
-        *[part for i in range(LAYERS) for part in (Linear(WIDTH, WIDTH, seed=i, dtype=np.float32), gelu)]
-    )
-    names = [f"a{i}" for i in range(count)]
-    for i, name in enumerate(names):
-        adapt(model, RANKS[i % len(RANKS)], name=name, seed=i)
-    for layer in adapters(model).values():
-        for adapter in layer.adapters.values():
-            adapter.lora_B.value = rng.normal(0, 0.05, adapter.lora_B.shape).astype(np.float32)
+    rng, names = np.random.default_rng(0), [f"a{i}" for i in range(count)]
     x = rng.normal(size=(samples, WIDTH) if rows == 1 else (samples, rows, WIDTH)).astype(np.float32)
     mixed: list[str] = [str(name) for name in rng.choice(names, samples, replace=count < samples)]
     if peer.startswith("peft"):
         from .peers import peft
 
-        return peft.mixed_batch(model, names, x, [names[-1]] * samples if peer == "peft-one" else mixed)
+        alone = peer == "peft-one"
+        theirs = _adapted_there(count, alone)
+        return peft.batch(theirs, x, None if alone else mixed)
     if peer == "ours":
-        server = AdapterServer(model, capacity=count)
-        for name in names:
-            server.add(name)
+        server = _server(count)
         return lambda: server(x, names=mixed)
-    return _of_model(peer, model, names[-1], mixed, x)
+    return _of_model(peer, adapted(count), names[-1], mixed, x)
+
+
+@lru_cache(maxsize=1)
+def adapted(count: int) -> Sequential:
+    """The network with so many adapters, made by hand: `adapt` would look at all of them for each."""
+    rng, layers = np.random.default_rng(1), []
+    for i in range(LAYERS):
+        layer = LoRALinear.holding(Linear(WIDTH, WIDTH, seed=i, dtype=np.float32))
+        for k in range(count):
+            A, B = (rng.normal(0, WIDTH**-0.5, (WIDTH, RANKS[k % len(RANKS)])).astype(np.float32) for _ in "AB")
+            layer.attach(f"a{k}", LoRALayer.from_arrays(A, B.T))
+        layers.append(layer)
+    return Sequential(*[part for layer in layers for part in (layer, gelu)])
+
+
+@lru_cache(maxsize=1)
+def _server(count: int) -> AdapterServer:
+    server = AdapterServer(adapted(count), capacity=count)
+    for i in range(count):
+        server.add(f"a{i}")
+    return server
+
+
+@lru_cache(maxsize=1)
+def _adapted_there(count: int, alone: bool) -> Any:
+    from .peers import peft
+
+    return peft.adapted(adapted(count), [f"a{i}" for i in range(count)][-1 if alone else 0 :])
 
 
 def _of_model(peer: str, model: Any, one: str, mixed: list[str], x: Any) -> Run:
@@ -76,13 +94,7 @@ def _of_model(peer: str, model: Any, one: str, mixed: list[str], x: Any) -> Run:
                 return model.forward(x)
 
         return chosen
-    compiled = compile(model)
     if peer == "ours-one":
         activate(model, one)
-        return lambda: compiled(x)
-
-    def base() -> Any:
-        with disabled(model):
-            return compiled(x)
-
-    return base
+    compiled = compile(model)
+    return lambda: compiled(x)

@@ -270,7 +270,14 @@ class MergeableLayer(AdaptedLayer):
         return weight, self.merged_bias()
 
     def merged_bias(self) -> Any:
-        """The bias with what the active adapters add, an array; the bias node itself, or None, if none changes it."""
+        """The bias with what the active adapters add, an array; the bias node itself, or None, if none changes it.
+
+        Returns an array (out,), a node, or None.
+
+        >>> layer = tl.LoRALinear(tl.Linear(3, 2, seed=0), rank=1)
+        >>> layer.merged_bias() is layer.bias
+        True
+        """
         bias = None if self.bias is None else self.bias.value
         if all(adapter.merged_bias(bias) is bias for adapter in self._active()):
             return self.bias

@@ -8,9 +8,10 @@ from .adapters import heatmaps, singular_values
 from .classes import confusion_matrix, decision_boundary
 from .layers import activation_histograms, gradient_norms
 from .memory import memory, memory_in_use
+from .sweeps import loss_over_rate
 from .training import loss_curves
 
 __all__ = [
     "activation_histograms", "confusion_matrix", "decision_boundary", "gradient_norms", "heatmaps", "loss_curves",
-    "memory", "memory_in_use", "singular_values",
+    "loss_over_rate", "memory", "memory_in_use", "singular_values",
 ]  # fmt: skip

@@ -62,11 +62,8 @@ def _copy(network: Any, theirs: dict[str, Any], torch: Any) -> None:
             target.copy_(torch.from_numpy(np.array(p.value.T if linear else p.value)))
 
 
-def mixed_batch(model: Any, names: Sequence[str], x: Any, chosen: Sequence[str]) -> Callable[[], Any]:
-    """A batch through PEFT's copy of our adapted layers, each sample through the adapter that is chosen for it.
-
-    Where all choose one, that is the active adapter; else PEFT gets `adapter_names`.
-    """
+def adapted(model: Any, names: Sequence[str]) -> Any:
+    """PEFT's copy of our adapted layers, with the adapters of these names; the first is active."""
     import peft
 
     torch = library()
@@ -76,9 +73,8 @@ def mixed_batch(model: Any, names: Sequence[str], x: Any, chosen: Sequence[str])
     theirs: Any = torch.nn.Sequential(*parts)
     targets = [str(2 * i) for i in range(len(layers))]
     for name in names:
-        config = peft.LoraConfig(
-            r=layers[0].adapters[name].rank, lora_alpha=layers[0].adapters[name].rank, target_modules=targets
-        )
+        rank = layers[0].adapters[name].rank
+        config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=targets)
         if name == names[0]:
             theirs = peft.get_peft_model(theirs, config, adapter_name=name)
         else:
@@ -93,14 +89,17 @@ def mixed_batch(model: Any, names: Sequence[str], x: Any, chosen: Sequence[str])
             pairs[f"{path}.lora_B.{name}.weight"] = own.lora_B.value.T
         for key, array in pairs.items():
             parameters[key].data.copy_(torch.tensor(array))
-    single, batch = len(set(chosen)) == 1, torch.from_numpy(x)
-    theirs.eval()
-    if single:
-        theirs.set_adapter(chosen[0])
+    return theirs.eval()
+
+
+def batch(theirs: Any, x: Any, names: Sequence[str] | None) -> Callable[[], Any]:
+    """A batch through PEFT's model: each sample through the adapter of its name, or all through the active one."""
+    torch = library()
+    inputs = torch.from_numpy(x)
+    options = {} if names is None else {"adapter_names": list(names)}
 
     def run() -> Any:
         with torch.inference_mode():
-            y = theirs(batch) if single else theirs(batch, adapter_names=list(chosen))
-        return y.numpy()
+            return theirs(inputs, **options).numpy()
 
     return run

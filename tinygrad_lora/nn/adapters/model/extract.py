@@ -27,7 +27,16 @@ from .targets import Targets, chosen_layers, outer_layers
 
 
 class ExtractedLayer(NamedTuple):
-    r"""Of one layer the rank, the size $\lVert \Delta W \rVert$ of the change, and what is missing of it."""
+    r"""What an extracted adapter is in one layer.
+
+    rank: the rank that it has there
+    size: $\lVert \Delta W \rVert$, the size of the change
+    missing: the size of what the adapter does not have of it
+
+    >>> layer = tl.nn.ExtractedLayer(rank=2, size=10.0, missing=1.0)
+    >>> layer.error
+    0.1
+    """
 
     rank: int
     size: float
@@ -41,10 +50,16 @@ class ExtractedLayer(NamedTuple):
 
 @dataclass(frozen=True)
 class Extraction:
-    """How close an extracted adapter is, layer by layer; print it for a table.
+    """How close an extracted adapter is, layer by layer; print it for a table. `tl.extract_lora` makes it.
 
-    `elsewhere` are the sizes of changes that no adapter of a layer can have, such as that of a normalization, or that
-    were left out by the choice of layers. The model with the adapter differs by these, too.
+    layers: an `ExtractedLayer` for each layer that has the adapter, a dict by dotted name
+    elsewhere: the sizes of changes that no adapter of a layer can have, such as that of a normalization, or that were
+        left out by the choice of layers. The model with the adapter differs by these, too
+
+    >>> base = tl.Sequential(tl.Linear(4, 3, seed=0))
+    >>> report = tl.extract_lora(base, tl.Sequential(tl.Linear(4, 3, seed=1)), rank=3)
+    >>> report.error < 1e-12, list(report.layers), list(report.elsewhere)
+    (True, ['0'], [])
     """
 
     layers: dict[str, ExtractedLayer]
@@ -71,23 +86,32 @@ def extract_lora(
 ) -> Extraction:  # fmt: skip
     r"""$s A B \approx W_{tuned} - W_{base}$: give the base a plain LoRA adapter that does what the tuned model does.
 
-    `tuned` is a model of the same layers with other weights: one that was trained as a whole, or one with adapters of
-    any variant, of which the active ones count. `base` is changed in place, as by `adapt`; adapters that it has already
-    do not count. So `extract_lora(model, model, energy=1.0, name="plain")` turns the active adapters of one model into
-    plain LoRA, which any program that reads PEFT's folders can load.
+    So `extract_lora(model, model, energy=1.0, name="plain")` turns the active adapters of one model into plain LoRA,
+    which any program that reads PEFT's folders can load. Layers that did not change get no adapter. Biases that changed
+    become biases of the adapter (`lora_bias`), unless it has embeddings.
 
-    Of each layer's change the adapter holds the largest singular values: as many as `rank` says, or as few as have the
-    share `energy` of the sum of their squares, where 1.0 means all that is not rounding. Layers that did not change get
-    no adapter. By default every linear layer counts; `target_modules` chooses, and may name embeddings, too. Biases
-    that changed become biases of the adapter (`lora_bias`), unless it has embeddings.
+    A change of rank r is met exactly by rank r or more: those of LoRA, rsLoRA, LoRA+, LoRA-FA, VeRA and AdaLoRA have
+    their rank, those of PiSSA and OLoRA twice that, LoHa's its square. Those of DoRA, and of training as a whole, have
+    full rank.
 
-    Returns what the adapter misses of each layer's change, and what changed elsewhere. A change of rank r is met
-    exactly by rank r or more: those of LoRA, rsLoRA, LoRA+, LoRA-FA, VeRA and AdaLoRA have their rank, those of PiSSA
-    and OLoRA twice that, LoHa's its square. Those of DoRA, and of training as a whole, have full rank.
+    base: a layer, changed in place, as by `adapt`; adapters that it has already do not count
+    tuned: a model of the same layers with other weights: one that was trained as a whole, or one with adapters of any
+        variant, of which the active ones count
+    rank: how many of the largest singular values of each layer's change the adapter holds
+    energy: in place of a rank: as few as have this share of the sum of their squares, above 0 and at most 1, where 1.0
+        means all that is not rounding
+    name: that of the new adapter
+    target_modules: which layers count, as in `adapt`; it may name embeddings, too. None takes every linear layer
+    Returns an `Extraction`: what the adapter misses of each layer's change, and what changed elsewhere.
     Raises AdaptError for models of other structure, and where nothing changed, ShapeError for parameters of another
-    shape, ValueError for a rank that a layer cannot have, an energy that is not above 0 and at most 1, and numbers that
-    are not finite. Then nothing is changed.
+    shape, ValueError for a rank that a layer cannot have, an energy out of range, both or neither of the two, and
+    numbers that are not finite. Then nothing is changed.
     Source: Eckart and Young 1936; PEFT's `convert_to_lora` makes the same choice.
+
+    >>> base, tuned = tl.Sequential(tl.Linear(4, 3, seed=0)), tl.Sequential(tl.Linear(4, 3, seed=1))
+    >>> report = tl.extract_lora(base, tuned, rank=3)
+    >>> report.layers["0"].rank, bool(np.allclose(base.forward(np.ones(4)), tuned.forward(np.ones(4))))
+    (3, True)
     """
     if (rank is None) == (energy is None):
         raise ValueError("say how much to keep, in one of two ways: rank=8, or energy=0.95")
@@ -100,17 +124,17 @@ def extract_lora(
     chosen = [p for p, x in outer_layers(base).items() if isinstance(base_of(x), Linear)]
     if target_modules is not None:
         chosen = list(chosen_layers(base, target_modules))
-    own = {path: changes.pop(f"{path}.weight") for path in chosen if f"{path}.weight" in changes}
+    own = {path: changes.pop(_named(path, "weight")) for path in chosen if _named(path, "weight") in changes}
     if not own:
-        raise AdaptError(
-            f"these models have the same weights in {listed(chosen) or 'all layers'}: no adapter is needed"
-        )
+        elsewhere = f"they differ in {listed(changes)}" if changes else "no adapter is needed"
+        raise AdaptError(f"these models have the same weights in {listed(chosen) or 'all layers'}: {elsewhere}")
     if rank is not None and (small := [f"{p!r} {x.shape}" for p, x in own.items() if min(x.shape) < rank]):
         raise ValueError(f"Rank ({rank}) cannot exceed the smaller size of a layer: {', '.join(small)}")
-    factors = {path: _factors(change, rank, energy) for path, change in own.items()}
+    bases = {path: base_of(layer) for path, layer in outer_layers(base).items() if path in own}
+    factors = {path: _factors(change, rank, energy, bases[path].weight.dtype) for path, change in own.items()}
 
-    tables = any(isinstance(base_of(x), Embedding) for p, x in outer_layers(base).items() if p in own)
-    biases = {p: changes.pop(f"{p}.bias") for p in own if f"{p}.bias" in changes and not tables}
+    tables = any(isinstance(layer, Embedding) for layer in bases.values())
+    biases = {p: changes.pop(_named(p, "bias")) for p in own if _named(p, "bias") in changes and not tables}
     ranks = {path: A.shape[1] for path, (A, _) in factors.items()}
     most = Counter(ranks.values()).most_common(1)[0][0]
     settings = AdapterSettings(
@@ -133,14 +157,17 @@ def norm(array: Any) -> float:
     return float(np.linalg.norm(array))
 
 
-def _factors(change: Any, rank: int | None, energy: float | None) -> tuple[Any, Any]:
-    """A and B with the largest singular values of the change: so many, or those with this share of the squares."""
+def _factors(change: Any, rank: int | None, energy: float | None, dtype: Any) -> tuple[Any, Any]:
+    """A and B with the largest singular values of the change: so many, or those with this share of the squares.
+
+    What is as small as rounding in the dtype of the weight is never counted as a part of the change.
+    """
     A, B = low_rank(change, min(change.shape))
     if rank is None:
         squares = np.sum(B * B, axis=1)
-        rounding = (max(change.shape) * np.finfo(float).eps) ** 2 * squares[0]
+        rounding = (max(change.shape) * float(np.finfo(dtype).eps)) ** 2 * squares[0]
         left_out = np.cumsum(squares[::-1])[::-1]  # at each rank, what the rank does not have
-        rank = int(np.sum(left_out > max((1 - energy) * left_out[0], rounding)))  # type: ignore[operator]
+        rank = max(1, int(np.sum(left_out > max((1 - energy) * left_out[0], rounding))))  # type: ignore[operator]
     return A[:, :rank], B[:rank]
 
 
@@ -156,7 +183,7 @@ def _changes(base: Layer, tuned: Layer) -> dict[str, Any]:
     for name, array in before.items():
         if array.shape != after[name].shape:
             raise ShapeError(f"{name!r} is {array.shape} in the base, and {after[name].shape} in the tuned model")
-    deltas = {f"{path}.weight".lstrip("."): _delta(layer) for path, layer in adapters(tuned).items()}
+    deltas = {_named(path, "weight"): _delta(layer) for path, layer in adapters(tuned).items()}
     changes = {name: (after[name] - array.astype(float)) + deltas.get(name, 0) for name, array in before.items()}
     if wrong := [name for name, change in changes.items() if not np.isfinite(change).all()]:
         raise ValueError(f"there is no adapter for numbers that are not finite: {listed(wrong)}")
@@ -171,13 +198,17 @@ def _delta(layer: MergeableLayer) -> Any:
 def _plain_arrays(model: Layer, with_adapters: bool) -> Iterator[tuple[str, Any]]:
     """The parameters of a model by their names without adapters; of an adapted layer the weight of the original."""
     adapted = {path: x for path, x in outer_layers(model).items() if isinstance(x, AdaptedLayer)}
-    inside = tuple(f"{path}.".lstrip(".") for path in adapted)
+    inside = tuple(_named(path, "") for path in adapted)
     for name, p in model.named_parameters().items():
         if not name.startswith(inside):
             yield name, p.value
     for path, layer in adapted.items():
         for name, array in _of_adapted(path, layer, with_adapters).items():
-            yield f"{path}.{name}".lstrip("."), array
+            yield _named(path, name), array
+
+
+def _named(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _of_adapted(path: str, layer: Any, with_adapters: bool) -> Mapping[str, Any]:

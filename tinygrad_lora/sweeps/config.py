@@ -1,0 +1,58 @@
+"""The file that `tinygrad-lora sweep` reads: what is adapted, and the settings of `tl.sweep`."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from functools import partial
+from inspect import signature
+from typing import Any
+
+from ..errors import SweepError
+from ..files import read_bytes, reading
+from ..nn.optim import SGD, Adam, AdamW
+from ..nn.schedules import cosine
+from .side_by_side import sweep
+
+MOST = 1_000_000  # bytes
+OPTIMIZERS: dict[str, Any] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
+SCHEDULES: dict[str, Any] = {"constant": None, "cosine": cosine}
+TABLES = {"adapt", "optimizer_options"}  # more options of `tl.adapt`, and those of the optimizer
+CALLED = {"model", "loss", "data", "folder", "restart", "counting", "options"}  # what the command itself passes
+NAMES = {name for name in signature(sweep).parameters if name not in CALLED} | TABLES | {"task"}
+
+
+def read_config(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
+    """The task by name, and the settings of `tl.sweep`. Raises SweepError for a name or a kind that there is not."""
+    with reading(path, SweepError):
+        table = tomllib.loads(read_bytes(path, MOST).decode())
+        for name in table:
+            known(name, NAMES, "setting")
+        if not isinstance(task := table.pop("task", None), str):
+            raise SweepError('say what is adapted: task = "digits", or task = "my_task.py:name"')
+        settings = {name: value for name, value in table.items() if name not in TABLES}
+        settings |= _table(table, "adapt")
+        rule = known(settings.pop("optimizer", "adamw"), OPTIMIZERS, "optimizer")
+        options = _table(table, "optimizer_options")
+        for name in options:
+            known(name, {*signature(OPTIMIZERS[rule]).parameters} - {"parameters", "lr"}, f"option of {rule}")
+        settings["optimizer"] = partial(OPTIMIZERS[rule], **options)
+        settings["schedule"] = SCHEDULES[known(settings.pop("schedule", "constant"), SCHEDULES, "schedule")]
+    return task, settings
+
+
+def known(name: Any, names: Collection[str], what: str) -> str:
+    """The name, if it is one of these. Raises SweepError, which says the nearest one."""
+    if name in names:
+        return str(name)
+    meant = get_close_matches(str(name), names, n=1)
+    hint = f": did you mean {meant[0]!r}?" if meant else ""
+    raise SweepError(f"no {what} is called {name!r}{hint or '.'} There are {', '.join(sorted(names))}")
+
+
+def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if not isinstance(options := table.get(name, {}), dict):
+        raise SweepError(f"{name} is a table: write [{name}], and its options below")
+    return options
