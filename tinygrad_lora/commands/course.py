@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import TutorialError
 from ..files import read_bytes, write_atomically
 from ..learn.own.begin import new_exercise
-from ..learn.own.course import COURSE, FIRST, LAST, MARK, copy_course, is_own
+from ..learn.own.course import COURSE, FIRST, LAST, MARK, copy_course, is_own, outdated
 from ..learn.own.gates import refuse_faulty
 from ..learn.registry import load_exercise
 from ..learn.release import nbgrader, notebook, otter
@@ -56,7 +56,7 @@ def add_command(commands: Any) -> None:
     release.add_argument("--tutorials", default="", metavar="04,05", help="which tutorials (all)")
     release.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
-    release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
+    release.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     release.set_defaults(run=run)
     begin = parts.add_parser(
         "new-exercise",
@@ -86,13 +86,13 @@ def run(args: argparse.Namespace) -> int:
     if args.no_execute and args.format != EXECUTED:
         raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
     paths = sources(args.source, args.tutorials)
-    texts = made(args.format, paths)
+    texts, own = made(args.format, paths), prove_own(paths)
     if args.check:
         stale = [name for name, text in texts.items() if not _same(args.out / name, text, args.format == EXECUTED)]
+        stale += outdated(args.out, own)
         print("\n".join(f"not up to date: {args.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
     _check_place(args.out, args.format, paths)
-    numbers = prove_own(paths)
     runs = args.format == EXECUTED and not args.no_execute
     if runs:
         libraries()
@@ -103,20 +103,19 @@ def run(args: argparse.Namespace) -> int:
         write_atomically(path, executed(text, name) if runs else text)
         seconds = f"   {number} of {len(texts)}, {time.perf_counter() - start:.0f} s" if runs else ""
         print(f"{path}{seconds}", flush=True)
-    if numbers:
-        copy_course(args.out, numbers)
+    copy_course(args.out, own)
     if advice := NEXT.get(args.format):
         print(advice)
     return 0
 
 
 def prove_own(paths: Sequence[Path]) -> set[str]:
-    """The numbers of one's own exercises in these sources. Raises ExerciseError for one that does not pass itself."""
+    """The numbers of one's own tutorials and exercises here. Raises ExerciseError for one that does not pass itself."""
     asked = {cell.exercise for path in paths for cell in read_cells(path) if cell.exercise}
     own = sorted(id for id in asked if is_own(id[:2]))
     for id in own:
         refuse_faulty(load_exercise(id))
-    return {id[:2] for id in own}
+    return {number for number in [*(id[:2] for id in own), *(path.name[:2] for path in paths)] if is_own(number)}
 
 
 def _check_place(out: Path, format: str, paths: Sequence[Path]) -> None:
