@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from math import pi, prod
-from math import sqrt as square_root
+from math import pi, prod, sqrt as square_root
 from typing import Any
 
 import numpy as np

@@ -13,8 +13,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.passes import inner_products, repeat_rows
-from tinygrad_lora.compiler.planned import order as schedule
-from tinygrad_lora.compiler.planned import products
+from tinygrad_lora.compiler.planned import order as schedule, products
 from tinygrad_lora.compiler.planned.decide import lower
 from tinygrad_lora.compiler.planned.write import Planned, emit_planned
 from tinygrad_lora.core import ops

@@ -17,8 +17,7 @@ from numpy.testing import assert_array_equal
 from programs import PASS_PROGRAMS, PROGRAMS, prepared
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler import programs as programs_module
-from tinygrad_lora.compiler import signatures
+from tinygrad_lora.compiler import programs as programs_module, signatures
 from tinygrad_lora.compiler.cost import graph_cost, planned_cost
 from tinygrad_lora.compiler.operations import Fused
 from tinygrad_lora.compiler.pipeline import DEFAULT, FOR_CALLS, passes_for_calls

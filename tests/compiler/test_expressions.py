@@ -4,8 +4,7 @@ import ast
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from numpy.testing import assert_array_equal
 from strategies import FACTORIES, examples, matmul_chains, random_graphs
 

@@ -10,8 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from programs import PROGRAMS
 from strategies import examples, matmul_chains, random_graphs
@@ -20,8 +19,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.compiler import programs as programs_module
 from tinygrad_lora.compiler.calling import Binder
 from tinygrad_lora.compiler.passes import repeat_rows
-from tinygrad_lora.compiler.planned import order as schedule
-from tinygrad_lora.compiler.planned import products
+from tinygrad_lora.compiler.planned import order as schedule, products
 from tinygrad_lora.compiler.planned.products import SMALL_KERNEL, blocks
 from tinygrad_lora.compiler.planned.slots import LINE, Slot, arrange, most_alive
 from tinygrad_lora.compiler.signatures import Keys, guard

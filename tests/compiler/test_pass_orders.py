@@ -9,8 +9,7 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.checking import Programs
-from tinygrad_lora.compiler.pipeline import DEFAULT
-from tinygrad_lora.compiler.pipeline import PASSES as BY_NAME
+from tinygrad_lora.compiler.pipeline import DEFAULT, PASSES as BY_NAME
 
 PASSES = [p for name, p in BY_NAME.items() if name != "repeat_rows"]
 

@@ -15,8 +15,7 @@ from tinygrad_lora.compiler.passes.expand_powers import expand_powers
 from tinygrad_lora.compiler.passes.join_scatters import join_scatters
 from tinygrad_lora.compiler.passes.raise_reshapes import raise_reshapes
 from tinygrad_lora.compiler.passes.repeat_rows import repeat_rows
-from tinygrad_lora.compiler.pipeline import DEFAULT
-from tinygrad_lora.compiler.pipeline import PASSES as BY_NAME
+from tinygrad_lora.compiler.pipeline import DEFAULT, PASSES as BY_NAME
 from tinygrad_lora.core import ops
 
 PASSES = [p for p in BY_NAME.values() if p is not repeat_rows]

@@ -11,9 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.checks.verify import verify
-from tinygrad_lora.compiler.planned import decide as lowering
-from tinygrad_lora.compiler.planned import order as schedule
-from tinygrad_lora.compiler.planned import plan, statements, write
+from tinygrad_lora.compiler.planned import decide as lowering, order as schedule, plan, statements, write
 from tinygrad_lora.core import ops
 from tinygrad_lora.errors import MiscompiledWarning
 

@@ -6,8 +6,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 from numpy.testing import assert_array_equal
 from strategies import FACTORIES, NOT_ANALYTIC, arrays, assert_close, assert_same, examples, inner, inputs_for
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import LIMIT, arrays, assert_same, examples, inputs_for, matmul_chains, random_graphs
 from twin import Number, number
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from finetune_cases import chat_case, class_case, settings
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from models_table import needs
 
 import tinygrad_lora as tl

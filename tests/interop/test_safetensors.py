@@ -5,8 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import examples
 
 import tinygrad_lora as tl
@@ -308,8 +307,7 @@ def test_packed_weights_are_not_left_out_and_merged_ones_not_written_twice(tmp_p
 @pytest.mark.peers
 def test_pytorch_reads_a_model_and_writes_one(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    from safetensors.torch import load_file as load_torch
-    from safetensors.torch import save_file as save_torch
+    from safetensors.torch import load_file as load_torch, save_file as save_torch
 
     ours, x = network(1), np.random.default_rng(0).normal(size=(4, 3))
     theirs = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)).double()

@@ -5,8 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tinygrad_lora.errors import ModelFileError
 from tinygrad_lora.models.files.dequantize import F16, F32, FORMATS, Q4_1, Q8_0, dequantize

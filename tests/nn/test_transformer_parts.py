@@ -4,8 +4,7 @@ from math import erf
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import DtypeError, ShapeError

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import variants_in_peft as in_peft
 from bench.command import main as bench
-from bench.variants import EVERYTHING, NOTHING, RECIPES, table
-from bench.variants import compare as measured
+from bench.variants import EVERYTHING, NOTHING, RECIPES, compare as measured, table
 from code_lines import code_lines
 from numpy.testing import assert_allclose, assert_array_equal
 

@@ -11,8 +11,7 @@ import pytest
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, CompileError, DtypeError, GradientError, ShapeError
 from tinygrad_lora.view import plots
-from tinygrad_lora.view.chart import Panels
-from tinygrad_lora.view.chart import marks as m
+from tinygrad_lora.view.chart import Panels, marks as m
 from tinygrad_lora.view.chart.layout import panel
 from tinygrad_lora.view.chart.scales import log_ticks
 from tinygrad_lora.view.plots.training import running_mean

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.graph import topological_order
-from ..core.node import ComputationNode as Node
-from ..core.node import DType
+from ..core.node import ComputationNode as Node, DType
 
 # The largest size of exact numbers, in units: below the limit of the significand, so that partial sums have room, too.
 FLOATS = {"float64": 2**44, "float32": 2**22, "float16": 2**10}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import Parameter, Signature
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -95,10 +96,6 @@ class ArrayLine:
             return array_literal(array)
         return f'{self.numbers}.drawn({array.shape}, "{array.dtype}")'
 
-    def again(self, seed: int) -> ArrayLine:
-        """The same line with its array drawn anew, from another seed."""
-        return self.drawn(seed=seed)
-
     def drawn(self, shape: Shape | None = None, dtype: DTypeLike | None = None, **changes: float) -> ArrayLine:
         """The line with its array drawn anew, in another shape or dtype or from changed numbers, if it was drawn."""
         if self.numbers is None:
@@ -142,11 +139,8 @@ class RandomProgram:
     def __init__(self, lines: Iterable[ProgramLine], outputs: Iterable[int]) -> None:
         self.lines, self.outputs = tuple(lines), tuple(outputs)
         self.__signature__ = SIGNATURE  # so that `inspect.signature` need not derive it
-        counts = Counter[str]()
-        self.names: list[str] = []
-        for line in self.lines:
-            self.names.append(f"{line.letter}{counts[line.letter]}")
-            counts[line.letter] += 1
+        numbers: dict[str, Iterator[int]] = defaultdict(count)
+        self.names = [f"{line.letter}{next(numbers[line.letter])}" for line in self.lines]
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
@@ -215,11 +209,8 @@ class RandomProgram:
 
     def again(self, rng: np.random.Generator) -> RandomProgram:
         """The same program with other numbers in its inputs."""
-        lines = list(self.lines)
-        for i, leaf in self.leaves:
-            if leaf.kind == "input":
-                lines[i] = leaf.again(int(rng.integers(2**31)))
-        return RandomProgram(lines, self.outputs)
+        drawn = {i: x.drawn(seed=int(rng.integers(2**31))) for i, x in self.leaves if x.kind == "input"}
+        return RandomProgram([drawn.get(i, line) for i, line in enumerate(self.lines)], self.outputs)
 
     def with_line(self, i: int, line: ProgramLine) -> RandomProgram:
         """The program with another line number i."""

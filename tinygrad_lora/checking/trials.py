@@ -15,8 +15,7 @@ from ..compiler.checks.agreement import disagreement
 from ..compiler.compiled import compile as compiled
 from ..compiler.pipeline import name_of
 from ..core.graph import Graph
-from ..core.node import Array
-from ..core.node import ComputationNode as Node
+from ..core.node import Array, ComputationNode as Node
 from .bounds import Bounds
 from .programs import RandomProgram
 

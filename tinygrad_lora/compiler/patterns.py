@@ -11,8 +11,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.graph import Graph, rebuilt
-from ..core.node import ComputationNode as Node
-from ..core.node import Op, Shape
+from ..core.node import ComputationNode as Node, Op, Shape
 
 REPEATED = (ops.broadcast, ops.reshape)
 SHORTEST_BLOCK = 16

@@ -9,8 +9,7 @@ from operator import attrgetter, mul, truediv
 from typing import NamedTuple
 
 from ..core import ops
-from ..core.node import ComputationNode as Node
-from ..core.node import constant
+from ..core.node import ComputationNode as Node, constant
 from .patterns import scaled
 
 Powers = frozenset[tuple[Node, int]]

@@ -14,8 +14,7 @@ from ..view.words.markup import Markup, asset, element, fill, scrolling
 from . import gallery, tables
 from .charts import Curve, loss_chart
 from .experiment import BATCH, Experiment
-from .naive import BATCH as NAIVE_BATCH
-from .naive import NARROW, RANK, WIDE, naive_lora
+from .naive import BATCH as NAIVE_BATCH, NARROW, RANK, WIDE, naive_lora
 
 TOO_LARGE = "The graph is too large for a picture, so here it is as a list."
 USE_STEP = """from training_step import training_step

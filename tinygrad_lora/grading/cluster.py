@@ -8,8 +8,7 @@ from typing import Any
 
 from ..errors import ExerciseError
 from ..errors.install import with_extra
-from .grading import GradingSettings, GradingWorker, Job, Result
-from .grading import job_of as local_job
+from .grading import GradingSettings, GradingWorker, Job, Result, job_of as local_job
 from .submissions import Submission, files_of
 
 

@@ -20,8 +20,7 @@ from ..view.explorer.steps import ExplorerStep
 from ..view.explorer.union import PROGRAM, TRACE, short
 from ..view.formula.write import formula
 from ..view.svg.draw import draw_svg
-from ..view.words.highlight import code
-from ..view.words.highlight import lines as colored
+from ..view.words.highlight import code, lines as colored
 from ..view.words.markup import Markup, element, joined, scrolling
 from ..view.words.sentences import shape_text, short_array
 from ..view.written import GONE, NEW, CodeLine

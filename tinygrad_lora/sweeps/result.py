@@ -136,7 +136,16 @@ class SweepResult:
         return f"Best: run {self.best} ({run.settings}), validation loss {run.validation_loss:.4g}{test}. {shared}."
 
     def chart(self) -> Panels:
-        """The validation loss over the rate: a plot for each variant and choice of layers, a line for each rank."""
+        """The validation loss over the rate: a plot for each variant and choice of layers, a line for each rank.
+
+        Returns a picture: a notebook shows it, `save(path)` writes it.
+
+        >>> x = np.random.default_rng(0).normal(size=(40, 3))
+        >>> model = tl.Sequential(tl.Linear(3, 2, seed=0))
+        >>> result = tl.sweep(model, tl.mse, (x, x[:, :2]), rank=[1, 2], lr=[1e-3, 1e-2], steps=4, batch_size=8)
+        >>> result.chart().svg()[:4]
+        '<svg'
+        """
         plots: dict[str, dict[str, dict[float, list[float]]]] = {}
         alphas = len({run.settings.alpha / run.settings.rank for run in self.runs}) > 1
         for run in self.runs:

@@ -75,10 +75,10 @@ class Stack:
         They are arrays: a program for one alpha is a program for all.
         """
         scales = dict[str, ComputationNode]()
-        layers = [m.named_layers() for m in models]
+        layers: list[dict[str, Any]] = [m.named_layers() for m in models]
         for name, adapter in self.prototype.named_layers().items() if self.runs[0].variant in SCALED else ():
             if isinstance(adapter, LoRALayer | LoRAEmbeddingLayer):
-                factors: Any = [each[name].scaling for each in layers]
+                factors = [each[name].scaling for each in layers]
                 adapter.rslora, adapter.alpha = False, float(adapter.rank)
                 for last, p in adapter.named_parameters().items():
                     if last.startswith(("lora_B", "lora_embedding_B")):

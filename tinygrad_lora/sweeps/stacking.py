@@ -13,8 +13,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.graph import rebuilt, topological_order
-from ..core.node import ComputationNode as Node
-from ..core.node import Op, constant
+from ..core.node import ComputationNode as Node, Op, constant
 from ..errors import SweepError
 
 

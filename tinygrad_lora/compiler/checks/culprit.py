@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
-from ...core.node import placeholder
+from ...core.node import ComputationNode as Node, placeholder
 from ..pipeline import Snapshot
 from .agreement import Disagreement, complete, disagreement, evaluate
 

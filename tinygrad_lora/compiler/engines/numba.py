@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import Op, placeholder
+from ...core.node import ComputationNode as Node, Op, placeholder
 from ...core.source import function_from_source
 from ...errors import CompileError
 from ...errors.install import with_extra

@@ -6,8 +6,7 @@ than a general power.
 
 from ...core import ops
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import constant
+from ...core.node import ComputationNode as Node, constant
 from ..cost import price, price_of_new
 from ..patterns import is_precise
 

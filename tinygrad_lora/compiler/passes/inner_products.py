@@ -8,8 +8,7 @@ import numpy as np
 
 from ...core import ops
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import Shape
+from ...core.node import ComputationNode as Node, Shape
 from ..operations import inner_product, row_products
 from ..patterns import block, rewrite_unshared, shaped
 

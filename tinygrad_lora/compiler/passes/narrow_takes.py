@@ -8,8 +8,7 @@ import numpy as np
 
 from ...core import ops
 from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
-from ...core.node import constant
+from ...core.node import ComputationNode as Node, constant
 from ..cost import price
 from ..patterns import counts, rewrite_unshared, shaped
 

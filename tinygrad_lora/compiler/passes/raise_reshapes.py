@@ -10,8 +10,7 @@ import numpy as np
 
 from ...core import ops
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import Op, Shape
+from ...core.node import ComputationNode as Node, Op, Shape
 from ..patterns import rewrite_unshared
 
 REDUCTIONS = (ops.reduce_sum, ops.reduce_max)

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from ...core import ops
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import Shape, tick
+from ...core.node import ComputationNode as Node, Shape, tick
 from ..cost import price, price_of_new
 from ..patterns import is_real, padded, rewrite_unshared, shaped
 

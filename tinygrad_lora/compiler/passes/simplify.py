@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 from ...core import ops
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import Op
+from ...core.node import ComputationNode as Node, Op
 from ..patterns import one_factor, uniform
 
 

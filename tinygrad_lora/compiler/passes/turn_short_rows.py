@@ -10,8 +10,7 @@ import numpy as np
 
 from ...core import ops
 from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
-from ...core.node import constant
+from ...core.node import ComputationNode as Node, constant
 from ..patterns import is_constant
 
 # Numbers in a row: of fewer it makes no difference, and of more neither; besides, the sum of a column adds one number

@@ -5,11 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...core import ops
-from ...core.node import ComputationNode as Node
-from ...core.node import Op
+from ...core.node import ComputationNode as Node, Op
 from ..operations import row_products, ufunc_call
-from ..text.expressions import name as variable
-from ..text.expressions import written
+from ..text.expressions import name as variable, written
 
 KEYWORD_ONLY = {"np.maximum", "np.minimum"}  # NumPy is about to forbid a positional result for these
 

@@ -6,8 +6,7 @@ from itertools import accumulate
 from math import prod
 from typing import NamedTuple
 
-from ...core.node import ComputationNode as Node
-from ...core.node import Shape
+from ...core.node import ComputationNode as Node, Shape
 from ..operations import operations
 from .plan import MemoryPlan
 from .write import Planned

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from ...core import ops
-from ...core.node import ComputationNode as Node
-from ...core.node import Shape
+from ...core.node import ComputationNode as Node, Shape
 from .calls import replaceable
 from .order import Unit, cut_along
 from .places import Placement, last_reads, placed

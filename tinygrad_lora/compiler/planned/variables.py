@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from ...core.node import ComputationNode as Node
-from ..text.expressions import Code
-from ..text.expressions import name as variable
+from ..text.expressions import Code, name as variable
 from ..text.lines import array_source, helpers_of
 from ..text.plain import is_weak, number
 from .decide import Lowered

@@ -14,8 +14,7 @@ from math import prod
 
 from ...boundary.lines import give_origin, inherit
 from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
-from ...core.node import tick
+from ...core.node import ComputationNode as Node, tick
 from ...errors import CompileError
 from ...recomputation import later, operands_read
 from ..cost import graph_cost, price

@@ -10,8 +10,7 @@ from ...core.node import ComputationNode as Node
 from ...core.ops import where
 from ..operations import Fused, FusedStep, gives_number, operations
 from ..patterns import is_constant
-from .expressions import Code, expression, literal
-from .expressions import name as variable
+from .expressions import Code, expression, literal, name as variable
 from .lines import Names, Statement, array_source, commented, helpers_of, module, names_of, signature
 from .literals import refuse_foreign
 

@@ -13,8 +13,7 @@ from ...core.node import Array
 from ..cases import numbers
 from ..diagnosis import Diagnosis, Example, example
 from ..exact import same
-from . import arguments as exchanged
-from . import shapes, shares, values
+from . import arguments as exchanged, shapes, shares, values
 from .evidence import GradientCase, RuleTrial, Subject, caught, quietly, trials_of
 from .measuring import STEP, uncertainty
 

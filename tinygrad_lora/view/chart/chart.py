@@ -15,8 +15,7 @@ from ...errors import DtypeError, ShapeError
 from ...files import FilePath, write_atomically
 from ..words.bundle import Forms, Shown, picture_forms
 from ..words.markup import Markup, page
-from . import marks as m
-from . import words
+from . import marks as m, words
 from .contour import contour
 from .scales import ChartAxis
 from .style import SERIES

@@ -9,8 +9,7 @@ import numpy as np
 from ...compiler.programs import CompiledProgram
 from ...core import ops
 from ...core.graph import Graph
-from ...core.node import PARAMETER, Array
-from ...core.node import ComputationNode as Node
+from ...core.node import PARAMETER, Array, ComputationNode as Node
 from ...core.source import function_from_source
 
 Values = dict[Node, Array]

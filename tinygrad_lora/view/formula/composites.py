@@ -11,8 +11,7 @@ import numpy as np
 
 from ... import library
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import Op, constant, placeholder
+from ...core.node import ComputationNode as Node, Op, constant, placeholder
 from ...nn.activations import exact_gelu, silu
 
 Prepare = Callable[[Graph], Graph]

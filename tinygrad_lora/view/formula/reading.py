@@ -6,8 +6,7 @@ from ...compiler.patterns import uniform
 from ...compiler.pipeline import PASSES
 from ...core import ops
 from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
-from ...core.node import constant
+from ...core.node import ComputationNode as Node, constant
 from .composites import OPERATIONS, with_composites
 from .terms import as_terms
 

@@ -7,8 +7,7 @@ from ...compiler.patterns import uniform
 from ...compiler.terms import Term
 from ...core import ops
 from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
-from ...core.node import constant
+from ...core.node import ComputationNode as Node, constant
 
 MOST_TERMS = 16  # a longer sum stays as it is
 ALGEBRA = (ops.add, ops.subtract, ops.multiply, ops.divide, ops.scale, ops.power)

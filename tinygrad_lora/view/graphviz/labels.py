@@ -17,7 +17,8 @@ def box_label(box: Box, common: str, within: str) -> str:
     head = [(_bold(title), _colored(what, MUTED))]
     if shape:
         head.append((_html(shape), _bold(output)))
-    lines = [(_colored(what, WORDS.get(what, MUTED)), _html(text)) for what, text in box.lines]
+    pairs = [("" if i else name, line) for name, lines in box.rows for i, line in enumerate(lines)]
+    lines = [(_colored(name, WORDS.get(name, MUTED)), _html(line)) for name, line in pairs]
     rows = _row([(a + LINE, LINE + b) for a, b in head], "RIGHT")
     rows += f"<HR/>{_row(lines, 'LEFT')}" if lines else ""
     return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="6" COLOR="{LOOKS[box.role].border}">{rows}</TABLE>>'
@@ -26,8 +27,7 @@ def box_label(box: Box, common: str, within: str) -> str:
 def frame_label(cluster: LayerFrame) -> str:
     """The label of a frame: the title in bold, then its lines, aligned to the left."""
     lines = [_bold(cluster.title), *map(_html, cluster.lines)]
-    text = "".join(line + '<BR ALIGN="LEFT"/>' for line in lines)
-    return f"<{text}>"
+    return "<" + "".join(line + '<BR ALIGN="LEFT"/>' for line in lines) + ">"
 
 
 def caption(diagram: Diagram, legend: bool) -> str:

@@ -230,12 +230,10 @@ def _placed(
         places[name] = left, top, part.width, part.height
         if isinstance(part, _Inside):
             corner[name] = left + part.x, top + part.y
-    lines = []
-    for route in routes:
-        segments = []
-        for name, number in route:
-            segments += [segment.moved(*corner[name]) for segment in insides[name].contents.lines[number]]
-        lines.append(segments)
+    lines = [
+        [segment.moved(*corner[name]) for name, number in route for segment in insides[name].contents.lines[number]]
+        for route in routes
+    ]
     whole = insides[""]
     blocks = {name: places[name] for name in sizes}
     frames = {name: place for name, place in places.items() if name not in sizes}

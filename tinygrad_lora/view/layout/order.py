@@ -91,8 +91,6 @@ def _median(places: list[float]) -> float:
     middle = n // 2
     if n % 2:
         return places[middle]
-    if n == 2:
-        return (places[0] + places[1]) / 2
     left, right = places[middle - 1] - places[0], places[-1] - places[middle]
     if left + right == 0:
         return (places[middle - 1] + places[middle]) / 2

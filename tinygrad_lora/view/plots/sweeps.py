@@ -14,8 +14,16 @@ from ..words.sentences import number, one_line
 def loss_over_rate(losses: Mapping[str, Mapping[float, Sequence[float]]], *, title: str = "Sweep") -> Chart:
     """For each name a line of the mean loss at each rate, in a band from the smallest to the largest of the seeds.
 
-    `losses` gives by name and rate the losses of all seeds. A rate at which one of them is not finite, because that run
-    diverged, breaks the line. Raises ValueError for nothing to show, and for more lines than can be told apart.
+    losses: by name and rate the losses of all seeds. A rate at which one of them is not finite, because that run
+        diverged, breaks the line
+    title: what stands above the plot
+    Returns a chart.
+    Raises ValueError for nothing to show, and for more lines than can be told apart.
+
+    >>> from tinygrad_lora.view import plots
+    >>> chart = plots.loss_over_rate({"rank 2": {0.01: [0.9, 1.1], 0.1: [0.4, 0.6]}})
+    >>> chart.svg()[:4]
+    '<svg'
     """
     lines = {one_line(str(name)): dict(sorted(of_rate.items())) for name, of_rate in losses.items()}
     if not any(lines.values()):

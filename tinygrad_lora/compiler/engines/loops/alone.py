@@ -7,8 +7,7 @@ import numpy as np
 from ....core import ops
 from ....core.node import ComputationNode as Node
 from ...operations import add_at
-from ...text.expressions import name as variable
-from ...text.expressions import written
+from ...text.expressions import name as variable, written
 from .scalars import number, short
 from .views import Axis, places_of, whole
 from .writer import LoopWriter

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from ....core import ops
 from ....core.graph import Graph, rebuilt
-from ....core.node import ComputationNode as Node
-from ....core.node import Op, Shape
+from ....core.node import ComputationNode as Node, Op, Shape
 from ...operations import Fused, inner_product, row_products
 from .views import Axis, View, whole
 

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ....core import ops
-from ....core.node import ComputationNode as Node
-from ....core.node import Shape
+from ....core.node import ComputationNode as Node, Shape
 from ....recomputation import later
 
 

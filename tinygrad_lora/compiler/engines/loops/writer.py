@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ....core.graph import Graph
-from ....core.node import ComputationNode as Node
-from ....core.node import Shape
+from ....core.node import ComputationNode as Node, Shape
 from ...text.lines import Names, Statement, array_source
 from .scalars import number, short
 from .views import FIXED, Axis, views, whole
