@@ -27,6 +27,7 @@ from .plot import plot
 from .report import detail_table, left_out, page_with
 from .results import results
 from .serving import add_command as add_serving
+from .study import add_command as add_study
 from .sweep import add_command as add_sweep
 from .variants import add_command as add_variants
 from .workloads import SIZES, WORKLOADS
@@ -83,7 +84,8 @@ def bench_parser() -> Parser:
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
     others = parser.add_subparsers(action=NothingBefore)
-    for add_command in (add_variants, add_finetune, add_microgpt, add_serving, add_sweep, add_grading, add_feedback):
+    adding = (add_variants, add_finetune, add_microgpt, add_serving, add_sweep, add_study, add_grading, add_feedback)
+    for add_command in adding:
         add_command(others)
     return parser
 
