@@ -75,9 +75,9 @@ def run_new_exercise(args: argparse.Namespace) -> int:
     """Write the files. Raises ExerciseError."""
     exercise, *others = new_exercise(args.name, args.tutorial)
     id = f"{exercise.parent.name[1:]}-{exercise.stem.replace('_', '-')}"
-    print("\n".join(os.path.relpath(path) for path in [exercise, *others]))
-    print(f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours.")
-    print(f"Then tinygrad-lora course verify {id} says what its checks do not see.")
+    works = f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours."
+    then = f"Then tinygrad-lora course verify {id} says what its checks do not see."
+    print("\n".join([*(os.path.relpath(path) for path in [exercise, *others]), works, then]))
     return 0
 
 

@@ -66,10 +66,8 @@ def run(args: argparse.Namespace) -> int:
     seed = seed_of(args.out) if args.seed is None else args.seed
     held = {"trusted": args.trusted, "predictions": args.predictions}
     settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, **held)
-    if not args.trusted:
-        out_of_sight(args.submissions, args.out)
     own = [*map(Path, settings.course[:1])]
-    out_of_sight(*own)
+    out_of_sight(*own, *(() if args.trusted else (args.submissions, args.out)))
     if any(course.is_relative_to(args.submissions.resolve()) for course in own):  # whose are these exercises?
         raise ExerciseError(f"{own[0] / MARK} lies among the submissions: grade from the folder of your own course")
     kept = args.out / "cache"
