@@ -61,7 +61,7 @@ def contents(numbers: Collection[str] | None = None) -> dict[str, bytes]:
 def outdated(to: Path, numbers: Collection[str] | None = None) -> dict[str, bytes]:
     """What of `contents` a folder does not have as it is now."""
     now = contents(numbers).items()
-    return {name: data for name, data in now if not (to / name).is_file() or (to / name).read_bytes() != data}
+    return {name: data for name, data in now if not (to / name).is_file() or read_bytes(to / name, LARGEST) != data}
 
 
 def copy_course(to: Path, numbers: Collection[str] | None = None) -> None:
