@@ -16,6 +16,7 @@ from ..learn.registry import load_exercise
 from ..learn.release import nbgrader, notebook, otter
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
+from ..learn.settings import PARTS, switched_off, write_settings
 from . import handouts, verify
 
 Maker = Callable[[Sequence[TutorialCell]], str]
@@ -55,6 +56,8 @@ def add_command(commands: Any) -> None:
     release.add_argument("--format", choices=FORMATS, default="student", metavar="FORMAT", help=formats)
     release.add_argument("--tutorials", default="", metavar="04,05", help="which tutorials (all)")
     release.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
+    parts_off = f"what is switched off for this class: {' or '.join(PARTS)}, or both (what course.toml says)"
+    release.add_argument("--without", metavar="PART,...", help=parts_off)
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
     release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
     release.set_defaults(run=run)
@@ -85,13 +88,13 @@ def run(args: argparse.Namespace) -> int:
     """Write the notebooks, or compare them. The result is the exit code."""
     if args.no_execute and args.format != EXECUTED:
         raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
-    paths = sources(args.source, args.tutorials)
-    texts = made(args.format, paths)
+    paths, without = sources(args.source, args.tutorials), parts_without(args.without)
+    texts = made(args.format, paths, without)
     if args.check:
         stale = [name for name, text in texts.items() if not _same(args.out / name, text, args.format == EXECUTED)]
         print("\n".join(f"not up to date: {args.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
-    _check_place(args.out, args.format, paths)
+    _check_place(args.out, args.format, paths, without)
     numbers = prove_own(paths)
     runs = args.format == EXECUTED and not args.no_execute
     if runs:
@@ -105,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{path}{seconds}", flush=True)
     if numbers:
         copy_course(args.out, numbers)
+    write_settings(args.out, without)
     if advice := NEXT.get(args.format):
         print(advice)
     return 0
@@ -119,18 +123,33 @@ def prove_own(paths: Sequence[Path]) -> set[str]:
     return {id[:2] for id in own}
 
 
-def _check_place(out: Path, format: str, paths: Sequence[Path]) -> None:
+def parts_without(text: str | None) -> tuple[str, ...]:
+    """What is switched off, from the command line; without an option, what is so here. Raises TutorialError."""
+    if text is None:
+        return switched_off()
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise TutorialError(f"{unknown[0]} cannot be switched off; {' and '.join(PARTS)} can")
+    return parts
+
+
+def _check_place(out: Path, format: str, paths: Sequence[Path], without: Sequence[str]) -> None:
     """Raise TutorialError where notebooks of another format would be replaced: solutions must not get among tasks."""
     for other in (one for one, (_, name) in FORMATS.items() if one != format and name == FORMATS[format][1]):
-        for name, text in made(other, paths).items():
+        for name, text in made(other, paths, without).items():
             if _same(out / name, text, whatever_it_printed=True):
                 raise TutorialError(f"{out / name} is a notebook of the format {other}: choose another folder")
 
 
-def made(format: str, paths: Sequence[Path]) -> dict[str, str]:
-    """The text of each notebook, by its name in the folder."""
+def made(format: str, paths: Sequence[Path], without: Sequence[str] = ()) -> dict[str, str]:
+    """The text of each notebook, by its name in the folder. `without` is what is switched off."""
     make, name = FORMATS[format]
-    return {name.format(stem=path.stem): make(read_cells(path)) for path in paths}
+    return {name.format(stem=path.stem): make(cells_of(path, without)) for path in paths}
+
+
+def cells_of(path: Path, without: Sequence[str]) -> list[TutorialCell]:
+    """The cells of a source, without predictions where those are switched off."""
+    return [cell for cell in read_cells(path) if not (cell.prediction and "predictions" in without)]
 
 
 def sources(folder: Path | None, numbers: str = "") -> list[Path]:

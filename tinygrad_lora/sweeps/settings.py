@@ -7,6 +7,8 @@ from itertools import product
 from math import isfinite, prod
 from typing import Any
 
+import numpy as np
+
 from ..errors import SweepError
 from ..nn.adapters.lora import checked_alpha
 from ..nn.adapters.model.plan import base_of
@@ -79,9 +81,11 @@ def _checked(name: str, value: Any) -> Any:
     if name == "variant":
         _check_variant(value)
     elif name in ("rank", "seed"):
+        value = int(value) if isinstance(value, np.integer) else value
         check_whole(name, value, int(name == "rank"))
     elif name != "alpha" or value not in (None, -1):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        value = float(value) if isinstance(value, np.number | int) and not isinstance(value, bool) else value
+        if not isinstance(value, float) or not isfinite(value):
             raise SweepError(f"{name} must be a finite number, not {value!r}")
         if value <= 0:
             raise SweepError(f"{name} must be positive, not {value!r}")
