@@ -131,6 +131,7 @@ def test_the_doctor_asks_for_what_the_extras_bring():
 
 def test_the_doctor_names_the_pip_of_this_environment(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name, path=None: None)
+    monkeypatch.setattr("sys.executable", str(Path("folder", "python")))
     assert pip() == f"{sys.executable} -m pip"
     monkeypatch.setattr("sys.executable", str(Path("a folder", "python")))
     assert pip() == f'"{sys.executable}" -m pip'

@@ -126,6 +126,7 @@ REFUSED = {
     "adapt": ("rank = 1\n[adapt]\ninitt = 1", "did you mean 'init'?"),
     "no task": ("", 'say what is adapted: task = "digits"'),
     "no tuple": ('task = "my_task.py:wrong"', "my_task.py:wrong must be a function that gives a model, a loss"),
+    "cluster in the file": ('cluster = "local"', "no setting is called 'cluster'"),
     "no toml": ("rank = [", "rates.toml: "),
 }
 

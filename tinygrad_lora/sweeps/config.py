@@ -1,7 +1,5 @@
 """The file that `tinygrad-lora sweep` reads: what is adapted, and the settings of `tl.sweep`."""
 
-from __future__ import annotations
-
 import os
 import tomllib
 from collections.abc import Collection, Mapping
@@ -20,7 +18,16 @@ MOST = 1_000_000  # bytes
 OPTIMIZERS: dict[str, Any] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
 SCHEDULES: dict[str, Any] = {"constant": None, "cosine": cosine}
 TABLES = {"adapt", "optimizer_options"}  # more options of `tl.adapt`, and those of the optimizer
-CALLED = {"model", "loss", "data", "folder", "restart", "counting", "options"}  # what the command itself passes
+CALLED = {
+    "model",
+    "loss",
+    "data",
+    "folder",
+    "restart",
+    "counting",
+    "cluster",
+    "options",
+}  # what the command itself passes
 NAMES = {name for name in signature(sweep).parameters if name not in CALLED} | TABLES | {"task"}
 
 

@@ -1,13 +1,13 @@
 """What is swept over: the settings of one run, and the grid of all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
 from math import isfinite, prod
 from typing import Any
+
+import numpy as np
 
 from ..errors import SweepError
 from ..nn.adapters.lora import checked_alpha
@@ -81,9 +81,11 @@ def _checked(name: str, value: Any) -> Any:
     if name == "variant":
         _check_variant(value)
     elif name in ("rank", "seed"):
+        value = int(value) if isinstance(value, np.integer) else value
         check_whole(name, value, int(name == "rank"))
     elif name != "alpha" or value not in (None, -1):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        value = float(value) if isinstance(value, np.number | int) and not isinstance(value, bool) else value
+        if not isinstance(value, float) or not isfinite(value):
             raise SweepError(f"{name} must be a finite number, not {value!r}")
         if value <= 0:
             raise SweepError(f"{name} must be positive, not {value!r}")

@@ -1,7 +1,5 @@
 """A notebook as a page to print. It holds all it needs, runs no script, and shows no answer to an exercise."""
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import b64decode, b64encode
