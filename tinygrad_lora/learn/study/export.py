@@ -21,7 +21,7 @@ def collected(folder: Path) -> tuple[list[Row], int]:
     """The rows of all files below the folder; and how many others were left out.
 
     Of one code, form and question the first counts. What is right is worked out anew, and a row whose answer is none is
-    left out. A number stands for each code, drawn anew each time, so that neither names nor the order of files is in it.
+    left out. A number stands for each code, drawn anew each time: neither names nor the order of files is in it.
     Raises ExerciseError where there is no row.
     """
     questions = cache(lambda code, form: {one.id: one for one in form_for(code, form)})
