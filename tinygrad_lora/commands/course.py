@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import TutorialError
 from ..files import read_bytes, write_atomically
 from ..learn.own.begin import new_exercise
-from ..learn.own.course import COURSE, FIRST, LAST, MARK, copy_course, is_own
+from ..learn.own.course import COURSE, FIRST, LAST, MARK, copy_course, is_own, outdated
 from ..learn.own.gates import refuse_faulty
 from ..learn.registry import load_exercise
 from ..learn.release import nbgrader, notebook, otter
@@ -59,7 +59,7 @@ def add_command(commands: Any) -> None:
     parts_off = f"what is switched off for this class: {' or '.join(PARTS)}, or both (what course.toml says)"
     release.add_argument("--without", metavar="PART,...", help=parts_off)
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
-    release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
+    release.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     release.set_defaults(run=run)
     begin = parts.add_parser(
         "new-exercise",
@@ -78,9 +78,9 @@ def run_new_exercise(args: argparse.Namespace) -> int:
     """Write the files. Raises ExerciseError."""
     exercise, *others = new_exercise(args.name, args.tutorial)
     id = f"{exercise.parent.name[1:]}-{exercise.stem.replace('_', '-')}"
-    print("\n".join(os.path.relpath(path) for path in [exercise, *others]))
-    print(f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours.")
-    print(f"Then tinygrad-lora course verify {id} says what its checks do not see.")
+    works = f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours."
+    then = f"Then tinygrad-lora course verify {id} says what its checks do not see."
+    print("\n".join([*(os.path.relpath(path) for path in [exercise, *others]), works, then]))
     return 0
 
 
@@ -89,13 +89,13 @@ def run(args: argparse.Namespace) -> int:
     if args.no_execute and args.format != EXECUTED:
         raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
     paths, without = sources(args.source, args.tutorials), parts_without(args.without)
-    texts = made(args.format, paths, without)
+    texts, own = made(args.format, paths, without), prove_own(paths)
     if args.check:
         stale = [name for name, text in texts.items() if not _same(args.out / name, text, args.format == EXECUTED)]
+        stale += outdated(args.out, own)
         print("\n".join(f"not up to date: {args.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
     _check_place(args.out, args.format, paths, without)
-    numbers = prove_own(paths)
     runs = args.format == EXECUTED and not args.no_execute
     if runs:
         libraries()
@@ -106,8 +106,7 @@ def run(args: argparse.Namespace) -> int:
         write_atomically(path, executed(text, name) if runs else text)
         seconds = f"   {number} of {len(texts)}, {time.perf_counter() - start:.0f} s" if runs else ""
         print(f"{path}{seconds}", flush=True)
-    if numbers:
-        copy_course(args.out, numbers)
+    copy_course(args.out, own)
     write_settings(args.out, without)
     if advice := NEXT.get(args.format):
         print(advice)
@@ -115,12 +114,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def prove_own(paths: Sequence[Path]) -> set[str]:
-    """The numbers of one's own exercises in these sources. Raises ExerciseError for one that does not pass itself."""
+    """The numbers of one's own tutorials and exercises here. Raises ExerciseError for one that does not pass itself."""
     asked = {cell.exercise for path in paths for cell in read_cells(path) if cell.exercise}
     own = sorted(id for id in asked if is_own(id[:2]))
     for id in own:
         refuse_faulty(load_exercise(id))
-    return {id[:2] for id in own}
+    return {number for number in [*(id[:2] for id in own), *(path.name[:2] for path in paths)] if is_own(number)}
 
 
 def parts_without(text: str | None) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_o
 from ..grading.page import unreadable
 from ..grading.sandbox.bubblewrap import exposing
 from ..grading.submissions import submissions
+from ..learn.own.course import MARK
 from ..learn.settings import require_on
 from ..terminal import counting, show_table
 from .output import add_open, opened
@@ -68,9 +69,10 @@ def run(args: argparse.Namespace) -> int:
     seed = seed_of(args.out) if args.seed is None else args.seed
     held = {"trusted": args.trusted, "predictions": args.predictions}
     settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, **held)
-    if not args.trusted:
-        out_of_sight(args.submissions, args.out)
-    out_of_sight(*map(Path, settings.course[:1]))
+    own = [*map(Path, settings.course[:1])]
+    out_of_sight(*own, *(() if args.trusted else (args.submissions, args.out)))
+    if any(course.is_relative_to(args.submissions.resolve()) for course in own):  # whose are these exercises?
+        raise ExerciseError(f"{own[0] / MARK} lies among the submissions: grade from the folder of your own course")
     kept = args.out / "cache"
     if args.fresh:
         for path in kept.glob("*.json"):
