@@ -34,6 +34,9 @@ EXTRAS = {
     "release": "[test,browser,docs,lab]",
 }  # fmt: skip
 
+# Older ones make no editable install of a pyproject.toml.
+NEW_PIP = "import pip; assert int(pip.__version__.split('.')[0]) > 21"
+
 # pytest comes last, so that its closing line is the last thing printed.
 STEPS = {
     "ruff check": ["-m", "ruff", "check"],
@@ -50,8 +53,9 @@ On Debian or Ubuntu this line fixes it; then run the same command again:
     sudo apt-get install python3-venv"""
 
 NO_INSTALL = """The install failed; pip says why above.
-If this machine is offline or behind a proxy, pip could not reach the package index: connect, then run the same command
-again. Only the first run needs the network."""
+Only the first run needs the network. Offline: connect, then run the same command again, or bring the packages in a
+folder, as docs/install.md says under "Offline". Behind a proxy: set HTTPS_PROXY to its address, such as
+http://proxy.example:8080."""
 
 
 def main(arguments: list[str]) -> int:
@@ -92,7 +96,7 @@ def install(command: str) -> None:
     stamp = VENV / f"installed-for-{command}.txt"
     if PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == needs:
         return
-    if not PYTHON.exists() or run(["-c", "import pip"], quiet=True) != 0:  # uv makes a .venv without pip
+    if not PYTHON.exists() or run(["-c", NEW_PIP], quiet=True) != 0:  # uv makes a .venv without pip
         make_environment()
     print(f"Installing tinygrad_lora{EXTRAS[command]} into {VENV}", flush=True)
     target = str(ROOT) + EXTRAS[command]

@@ -131,6 +131,7 @@ def test_the_doctor_asks_for_what_the_extras_bring():
 
 def test_the_doctor_names_the_pip_of_this_environment(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name, path=None: None)
+    monkeypatch.setattr("sys.executable", str(Path("folder", "python")))
     assert pip() == f"{sys.executable} -m pip"
     monkeypatch.setattr("sys.executable", str(Path("a folder", "python")))
     assert pip() == f'"{sys.executable}" -m pip'
@@ -453,7 +454,17 @@ def test_long_values_of_a_table_go_on_below_themselves(on_screen, monkeypatch):
     assert all(line.startswith(" " * 12) for line in plain[2:4])
 
 
-FREE = {"NAME", "ANSWER", "ADDRESS", "QUESTION", "LAYER", "action", "part", "command"}  # these are for people alone
+FREE = {
+    "NAME",
+    "ANSWER",
+    "ADDRESS",
+    "QUESTION",
+    "LAYER",
+    "CODE",
+    "action",
+    "part",
+    "command",
+}  # these are for people alone
 
 
 def test_every_value_can_be_completed_or_is_a_number():

@@ -48,7 +48,10 @@ def engine(tmp_path):
 
     def write(name, body):
         path = tmp_path / name
-        path.write_text(f"#!{sys.executable}\nimport sys\n{body}\n")
+        code = path.with_suffix(".py")
+        code.write_text(f"import sys\n{body}\n", encoding="utf-8")
+        # Not "#!" and Python: its path may have spaces.
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{code}" "$@"\n', encoding="utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return str(path)
 

@@ -9,7 +9,7 @@ from ..learn.handouts.page import PAPERS, Paper, handout
 from ..learn.handouts.pdf import browser, printed
 from ..learn.release import notebook
 from ..learn.release.execute import executed, libraries
-from ..learn.release.source import read_cells
+from ..learn.settings import switched_off
 
 
 def add_part(parts: Any) -> None:
@@ -32,7 +32,7 @@ def add_part(parts: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the notebooks, and write them as pages. The result is the exit code."""
-    from .course import sources
+    from .course import cells_of, sources
 
     paths = sources(args.source, args.tutorials)
     libraries()
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     command = None if args.no_pdf else browser()
     print(f"Running {len(paths)} notebook{'s' * (len(paths) != 1)}, some seconds each.", flush=True)
     for path in paths:
-        text = executed(notebook.student(read_cells(path)), path.stem)
+        text = executed(notebook.student(cells_of(path, switched_off())), path.stem)
         page = write_atomically(args.out / f"{path.stem}.html", handout(text, paper))
         print(page, *([printed(command, page)] if command else []), flush=True)
     if not command and not args.no_pdf:

@@ -1,7 +1,5 @@
 """The file that `tinygrad-lora sweep` reads: what is adapted, and the settings of `tl.sweep`."""
 
-from __future__ import annotations
-
 import os
 import tomllib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The examples of a sweep: what trains, what chooses, what tells, and which of them a step sees."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

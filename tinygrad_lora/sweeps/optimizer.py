@@ -1,7 +1,5 @@
 """One optimizer for all runs of a stack, each with a rate of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any

@@ -1,7 +1,5 @@
 """What is swept over: the settings of one run, and the grid of all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """The training of one stack of runs: step by step, up to a step that the sweep says, and over again from a file."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

