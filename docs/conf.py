@@ -46,6 +46,7 @@ extensions = [
     "build_site.kinds",
     "build_site.try_it",
     "build_site.run_examples",
+    "build_site.search_lines",
 ]
 exclude_patterns = ["build_site", "static", "generated/notebooks"]
 nitpicky = True

@@ -66,3 +66,11 @@ def test_recipes_leave_nothing_behind():
     before = sorted(os.listdir())
     failures(">>> _ = open('left.txt', 'w').close()\n", "one")
     assert sorted(os.listdir()) == before
+
+
+def test_the_cheat_sheet_runs_line_by_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "cheat_sheet.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    assert code.count("\n") > 60
+    exec(compile(code, "cheat_sheet.py", "exec"), {"__name__": "example"})

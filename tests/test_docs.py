@@ -106,3 +106,16 @@ def test_the_readme_names_files_that_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_the_numbers_on_the_first_page_are_those_that_other_pages_show():
+    first = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    charts = re.findall(r"\.bars\(\[0, 1\], \[([\d._]+), ([\d._]+)\]\)", first)
+    (written, run_), (before, after), (small, large) = charts
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{int(written):,} floating-point operations as written, {int(run_):,} as run" in text
+    look = (ROOT / "docs" / "first_look.md").read_text(encoding="utf-8")
+    assert f"rotated digits    {float(before):.1%}" in look and f"rotated digits       {float(after):.1%}" in look
+    assert re.search(rf"64 wide \| [\d.]+ \| {small} \|", text) and re.search(
+        rf"768 wide \| [\d.]+ \| {large} \|", text
+    )

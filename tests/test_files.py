@@ -173,6 +173,7 @@ ELSEWHERE = {
     "compiler/standalone.py": "an archive that is written",
     "interop/safetensors.py": "np.fromfile of a stream that was opened",
     "finetune/checkpoint.py": "an archive in a stream that was opened",
+    "sweeps/training.py": "an archive in a stream that was opened",
     "models/files/fetch.py": "files that the run itself writes, and an archive in a stream that was opened",
     "interop/peft/patterns.py": "what its own process answers",
     "learn/progress.py": "opened to append",

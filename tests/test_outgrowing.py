@@ -1,7 +1,6 @@
 """The page about larger machines: the adapter goes to PEFT and back as it shows, and nothing is lost on the way."""
 
 import doctest
-import importlib.util
 import re
 from pathlib import Path
 
@@ -26,8 +25,8 @@ def test_the_page_has_one_part_that_runs_there_and_one_that_takes_it_back():
 
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")  # other people's
-@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="peft is not installed")
 def test_what_was_trained_on_there_is_what_more_steps_here_give(tmp_path, monkeypatch):
+    pytest.importorskip("peft", reason="peft is not installed")
     pytest.importorskip("safetensors", reason="safetensors is not installed")
     monkeypatch.chdir(tmp_path)
     here = {}

@@ -70,6 +70,22 @@ def test_each_sample_gives_what_its_adapter_gives_alone(four, names, seed):
         np.testing.assert_allclose(result, model.forward(x), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
+def test_256_adapters_of_two_ranks_in_one_batch_and_one_program():
+    rng, layers = np.random.default_rng(0), [tl.LoRALinear.holding(tl.Linear(6, 6, seed=i)) for i in range(2)]
+    names = [f"a{i}" for i in range(256)]
+    for layer in layers:
+        for i, name in enumerate(names):
+            A, B = rng.normal(size=(6, 2 + 2 * (i % 2))), rng.normal(size=(2 + 2 * (i % 2), 6))
+            layer.attach(name, tl.LoRALayer.from_arrays(A, B))
+    model = tl.Sequential(layers[0], tl.tanh, layers[1])
+    server = serving(model, names, capacity=128)
+    order = [names[i] for i in rng.permutation(256)]
+    x = rng.normal(size=(256, 6))
+    np.testing.assert_allclose(server(x, names=order), alone(model, x, order), rtol=1e-12, atol=1e-13)
+    assert server.compilations == 1 and repr(server).endswith("128 of rank 2, 128 of rank 4)")
+
+
 @pytest.mark.parametrize("variant", ["rslora", "lora_plus", "lora_fa", "pissa", "olora", "qlora"])
 def test_variants_that_are_products_are_served(variant):
     model = adapted({"a": 2, "b": 1}, variant=variant)

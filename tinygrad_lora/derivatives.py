@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
     ]
     for move in moves:  # a name such as d%3/d%0 would be that of another derivative
         move.call = None if move.call and move.call[0] is gradients else move.call
-    return _given(y, from_arrays), _given(_sum(moves), from_arrays and not _any_node(tangents))
+    return _given(y, from_arrays), _given(reduce(ops.add, moves), from_arrays and not _any_node(tangents))
 
 
 def jacobian(f: Function, argnum: int = 0) -> Function:
@@ -147,7 +148,7 @@ def hvp(f: Function, args: Any, vectors: Any) -> Any:
             _like(v, x, f"vector {i}", f"argument {i}") for i, (v, x) in enumerate(zip(vectors, nodes, strict=True))
         ]
         moves = [gradients(slope, nodes, seed=seed) for slope, seed in zip(slopes, seeds, strict=True)]
-        products = [_sum(parts) for parts in zip(*moves, strict=True)]
+        products = [reduce(ops.add, parts) for parts in zip(*moves, strict=True)]
     given = tuple(_given(product, from_arrays and not _any_node(vectors)) for product in products)
     return given if len(given) > 1 else given[0]
 
@@ -216,13 +217,6 @@ def _tuples(args: Any, others: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     if len(args) != len(others):
         raise GradientError(f"{len(args)} arguments and {len(others)} directions: pass a direction for each argument")
     return args, others
-
-
-def _sum(nodes: Sequence[ComputationNode]) -> ComputationNode:
-    total = nodes[0]
-    for node in nodes[1:]:
-        total = total + node
-    return total
 
 
 def _any_node(values: Sequence[Any]) -> bool:

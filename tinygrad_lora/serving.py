@@ -1,7 +1,5 @@
 """Many adapters over one base: each sample of a batch goes through its own, in one compiled program."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -202,9 +200,9 @@ class _Shelf:
 
 def _factors(model: Layer, name: str, served: Mapping[str, PerSampleLinear]) -> Factors:
     """The matrices of an adapter, by layer. Raises AdaptError if it is not one that can be served."""
-    if name not in adapter_names(model):
-        raise AdaptError(f"no adapter is called {name!r}: there are {listed(adapter_names(model)) or 'none'}")
     layers = {path: layer for path, layer in adapted_layers(model).items() if name in layer.adapters}
+    if not layers:
+        raise AdaptError(f"no adapter is called {name!r}: there are {listed(adapter_names(model)) or 'none'}")
     settings = adapter_settings(model).get(name)
     if outside := [path for path in layers if path not in served]:
         raise AdaptError(f"the adapter {name!r} is in {listed(outside)} too, which is not among the served layers")

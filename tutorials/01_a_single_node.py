@@ -180,7 +180,7 @@ print("parents:", [parent.name for parent in square.parents])
 tl.draw(square, values=True)
 
 # %% [markdown]
-# This is called **sharing**. A formula on paper cannot show it: there `a` is simply written twice.
+# This is called **sharing**. A formula on paper cannot show it: there `a` is written twice.
 # A graph can, and the difference grows. Double a number ten times:
 
 # %% predict="01-doublings"

@@ -151,7 +151,7 @@ tl.draw(loss, gradients=True)
 products, visited = reference("06-freezing")
 
 # %% [markdown]
-# This is the idea of tutorial 11 in a nutshell: freeze a large network, and train a few numbers beside it.
+# This is what tutorial 11 will do: freeze a large network, and train a few numbers beside it.
 
 # %% [markdown]
 # ## The start

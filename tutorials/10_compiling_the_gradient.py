@@ -275,7 +275,7 @@ draw_lives(spans, outputs) if spans else None
 # ## Take turns
 #
 # Arrays that never live at the same time can use the same memory. A result may even be written over an operand that
-# dies in this very step, if the operation works number by number. A matrix product may not:
+# dies in this same step, if the operation works number by number. A matrix product may not:
 
 # %%
 A = np.array([[1.0, 1.0], [1.0, 1.0]])

@@ -165,8 +165,8 @@ adapter_size, largest_rank = reference("11-counts")
 LoRALayer = reference("11-lora-layer")
 
 # %% [markdown]
-# Its gradients come for free, as for every layer. Here they are as formulas, derived by the engine. $G$ is the gradient
-# that comes from above.
+# Nobody has to write its gradients, as for every layer. The engine derives them; here they are as formulas. $G$ is the
+# gradient that comes from above.
 
 # %%
 lora = tl.LoRALayer(6, 5, rank=2, alpha=6, seed=0)

@@ -162,7 +162,7 @@ for word, row in zip(words, x.gradient, strict=True):
 look(W.value, words, "Nobody looks ahead", 420)
 
 # %% [markdown]
-# Nothing after `boat` has any influence. The mask was added to the scores, as 0 or as a very negative number. So it is
+# Nothing after `boat` has any influence. The mask was added to the scores, as 0 or as a large negative number. So it is
 # a number like any other, and gradients pass it by.
 #
 # ## Where

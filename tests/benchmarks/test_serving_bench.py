@@ -41,8 +41,7 @@ def test_all_answer_mixed_batches_alike(peer, size, monkeypatch):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.peers
 def test_one_adapter_is_one_adapter_in_both(monkeypatch):
-    if reason := missing("peft-one"):
-        pytest.skip(reason)
+    pytest.importorskip("peft", reason="peft is not installed")
     monkeypatch.setattr(serving_batches, "WIDTH", 48)
     one, theirs, base = numbers("ours-one"), numbers("peft-one"), numbers("ours-base")
     np.testing.assert_allclose(theirs, one, rtol=0, atol=1e-5)

@@ -454,7 +454,17 @@ def test_long_values_of_a_table_go_on_below_themselves(on_screen, monkeypatch):
     assert all(line.startswith(" " * 12) for line in plain[2:4])
 
 
-FREE = {"NAME", "ANSWER", "ADDRESS", "QUESTION", "LAYER", "action", "part", "command"}  # these are for people alone
+FREE = {
+    "NAME",
+    "ANSWER",
+    "ADDRESS",
+    "QUESTION",
+    "LAYER",
+    "CODE",
+    "action",
+    "part",
+    "command",
+}  # these are for people alone
 
 
 def test_every_value_can_be_completed_or_is_a_number():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from held import flags, need_sandbox, settings
 
+from tinygrad_lora.commands.main import main
 from tinygrad_lora.commands.verify import verified
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading.grading import GradingWorker
@@ -248,6 +249,7 @@ print(found)
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the limits are those of POSIX")
 @pytest.mark.parametrize("trusted", [False, True])
 def test_a_submission_reaches_no_solution_of_ones_own(own, trusted):
     if not trusted:
@@ -266,6 +268,16 @@ def test_a_submission_reaches_no_solution_of_ones_own(own, trusted):
     finally:
         worker.close()
     assert exposing(own) is None and exposing(Path(sys.prefix, "course"))
+
+
+def test_a_course_among_the_submissions_is_refused(own, capsys):
+    """A student can hand in a file called course.toml, and exercises: they are not to run where the teacher grades."""
+    (own / "ada.py").write_text("", encoding="utf-8")
+    more = ["--exercises", "04-twice", "--out", str(own.parent / "out"), *flags()]
+    assert main(["grade", ".", *more]) == main(["grade", "..", *more]) == 2
+    told = capsys.readouterr().err
+    assert told.count("course.toml lies among the submissions: grade from the folder of your own course") == 2
+    assert not (own.parent / "out" / "results.csv").exists()
 
 
 # --- The guide ---
@@ -338,7 +350,10 @@ def test_the_guide_for_teachers_works_from_zero(typed):
     assert up_to_date in " ".join(PAGE.split())
     typed(up_to_date, code=1)
     typed(release)
-    assert "2 are up to date" in typed(up_to_date) and "(5 points)" in (students / "50_square.ipynb").read_text("utf-8")
+    assert "are up to date" in typed(up_to_date) and "(5 points)" in (students / "50_square.ipynb").read_text("utf-8")
+    exercise.write_text(exercise.read_text(encoding="utf-8") + "\n# no notebook shows this\n", encoding="utf-8")
+    typed(up_to_date, code=1)
+    typed(release)
     typed(graded)
     assert points(typed.folder) == {"ada": 5, "bob": 0, "cyd": 0}
 

@@ -286,6 +286,8 @@ def test_no_link_within_the_site_is_broken(site, pages):
             target = (site / name).parent / unquote(parts.path) if parts.path else site / name
             if not target.is_file():
                 broken.append(f"{name}: {link}")
+            elif parts.fragment.startswith("code="):
+                assert "playground" in parts.path  # which reads the code in its address
             elif parts.fragment and target.suffix == ".html":
                 key = target.resolve().relative_to(site.resolve()).as_posix()
                 if unquote(parts.fragment) not in pages[key].ids:
@@ -339,6 +341,8 @@ class TestInABrowser:
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         for name in pages:
+            if name.startswith("playground/"):
+                continue  # it must be served: see test_playground_site.py
             page.goto((site / name).as_uri())
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
         assert not said
@@ -349,6 +353,48 @@ class TestInABrowser:
         page.wait_for_selector("#search-results li a")
         assert "cross_entropy" in page.inner_text("#search-results")
         screenshot(page, "docs-search")
+
+    def test_the_search_for_gradient_finds_gradients_first_and_shows_a_line(self, browser, site):
+        page = browser.new_page(offline=True)
+        page.goto((site / "search.html").as_uri() + "?q=gradient")
+        first = page.wait_for_selector("#search-results li:has(.context)")
+        assert first.query_selector("a").inner_text() == "tinygrad_lora.gradients"
+        assert len(first.query_selector(".context").inner_text()) > 20
+        assert first.query_selector(".kind").inner_text() == "Reference"
+        screenshot(page, "docs-search-gradient")
+
+    def test_the_search_finds_every_recipe_among_the_first_three(self, browser, site):
+        page = browser.new_page(offline=True)
+        page.goto((site / "search.html").as_uri() + "?q=a")
+        best = "Search._performSearch(...Search._parseQuery(title)).slice(-3).map(([page, , anchor]) => page + anchor)"
+        for path in DOCS.glob("cookbook/*.md"):
+            for title in re.findall(r"^## (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+                anchor = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+                assert f"cookbook/{path.stem}#{anchor}" in page.evaluate(f"title => {best}", title), title
+
+    def test_a_button_copies_what_is_typed_and_not_what_python_answers(self, browser, site):
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.goto((site / "index.html").as_uri())
+        page.hover("article div.highlight")
+        page.click("article div.highlight button.copy")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.startswith("import tinygrad_lora as tl\nx = tl.parameter") and "10.0" not in copied
+        compile(copied, "copied.py", "exec")
+        page.goto((site / "cookbook/gradients.html").as_uri())
+        buttons = page.locator("article div.highlight").count()
+        assert page.locator("article div.highlight > button.copy").count() == buttons > 8
+        context.close()
+
+    @pytest.mark.parametrize("paper", ["A4", "Letter"])
+    def test_the_cheat_sheet_is_one_page_of_paper(self, browser, site, paper):
+        page = browser.new_page(viewport={"width": 700, "height": 1000})
+        page.goto((site / "cheat_sheet.html").as_uri())
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format=paper))) == 1
+        page.emulate_media(media="print")
+        cut = "[...document.querySelectorAll('.sheet pre')].filter((e) => e.scrollWidth > e.clientWidth + 1)"
+        assert page.evaluate(f"{cut}.map((e) => e.innerText)") == []
+        screenshot(page, f"docs-cheat-sheet-{paper}")
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_the_chosen_theme_reaches_the_steppers(self, browser, site, scheme):

@@ -1,6 +1,7 @@
 """`tl.sweep`: the grid, the choice, what is refused before the first step, and a sweep that goes on from its files."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,9 +10,10 @@ from sweep_cases import CLASSES, examples, model, train_alone
 
 import tinygrad_lora as tl
 from tinygrad_lora.errors import AdaptError, FormatError, SweepError
-from tinygrad_lora.sweeps.data import rows_of_step
-from tinygrad_lora.sweeps.settings import grid
-from tinygrad_lora.sweeps.side_by_side import stacked_runs
+from tinygrad_lora.sweeps.data import rows_of_step, split
+from tinygrad_lora.sweeps.settings import RunSettings, grid
+from tinygrad_lora.sweeps.side_by_side import _fitting, stacked_runs
+from tinygrad_lora.sweeps.training import SweepTask
 
 DATA, VALIDATION, TEST = examples(64, 1), examples(40, 2), examples(30, 3)
 sweep = partial(tl.sweep, validation=VALIDATION, test=TEST, rank=2, steps=12, batch_size=8)
@@ -77,6 +79,15 @@ def test_of_stacks_there_are_as_few_as_can_be_and_the_result_says_so():
     result = swept(variant=["lora", "dora"], rank=[1, 2])
     assert "4 runs in 3 stacks (1 of lora, 2 of dora)" in str(result)
     assert result.stacks == [[0, 1], [2], [3]]
+
+
+def test_of_a_large_network_fewer_go_side_by_side():
+    x, y = np.ones((64, 4)), np.zeros(64, int)
+    wide = tl.Sequential(tl.Linear(4, 2**14, seed=0), tl.relu, tl.Linear(2**14, 3, seed=0))
+    task = SweepTask(wide, tl.cross_entropy, split((x, y), 0.25, None, float), 1, 16, tl.AdamW, None, False, {})
+    assert _fitting(task) == 4
+    assert _fitting(replace(task, batch_size=48)) == 1
+    assert _fitting(replace(task, model=model(), batch_size=1, splits=split(DATA, 0.25, None, float))) == 16
 
 
 def test_how_many_go_side_by_side_changes_no_number():
@@ -197,7 +208,7 @@ REFUSED = {
     "rate 0": ({"lr": [1e-3, 0.0]}, "lr must be positive, not 0.0"),
     "rate nan": ({"lr": float("nan")}, "lr must be a finite number, not nan"),
     "alpha": ({"alpha": -2}, "alpha must be positive, not -2"),
-    "variant": ({"variant": ["lroa"]}, "no variant is called 'lroa': did you mean 'lora'"),
+    "variant": ({"variant": ["lroa"]}, "no variant is called 'lroa'. Did you mean 'lora'"),
     "own loop": ({"variant": "adalora"}, "adalora prunes its ranks while it trains"),
     "grid": ({"rank": [1, 2], "seed": list(range(50)), "limit": 64}, "2 rank x 50 seed = 100 runs is above the limit"),
     "steps": ({"steps": 0}, "steps must be a whole number of at least 1"),
@@ -221,6 +232,14 @@ def test_layers_that_there_are_not_are_refused_by_the_names_that_there_are():
         swept(target_modules=["5"])
 
 
+def test_settings_may_be_arrays_and_numbers_of_numpy():
+    result = swept(rank=np.arange(1, 3), lr=np.logspace(-3, -2, 2), alpha=2, seed=np.int64(1))
+    assert [run.settings for run in result.runs] == [
+        RunSettings(rank, 2.0, lr, seed=1) for rank in (1, 2) for lr in (1e-3, 1e-2)
+    ]
+    json.dumps(result.record())
+
+
 def test_an_optimizer_that_mixes_elements_and_a_loss_of_many_numbers_are_refused():
     class Normalized(tl.SGD):
         def update(self, parameters, gradients, state, rate):
@@ -228,6 +247,8 @@ def test_an_optimizer_that_mixes_elements_and_a_loss_of_many_numbers_are_refused
 
     with pytest.raises(SweepError, match="Normalized does more than treat each element alone"):
         swept(optimizer=Normalized)
+    with pytest.raises(SweepError, match="eps must be above 0"):
+        swept(optimizer=partial(tl.Adam, eps=0.0))
     with pytest.raises(SweepError, match=r"the loss must be one number, not an array of shape \(8, 6\)"):
         sweep(model(), lambda y, target: y, DATA)
     with pytest.raises(SweepError, match="the model must be a Layer"):

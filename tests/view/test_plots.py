@@ -67,6 +67,7 @@ EVERY_PLOT = {
     "heatmaps": lambda: plots.heatmaps(adapter()),
     "singular_values": lambda: plots.singular_values(adapter()),
     "loss_curves": lambda: plots.loss_curves({"a": [[3.0, 2.0, 1.0], [3.5, 2.5, 0.5]], "b": [2.0, 1.0]}, log=True),
+    "loss_over_rate": lambda: plots.loss_over_rate({"a": {0.1: [2.0, 1.0], 0.2: [np.inf, 1.0]}, "b": {0.1: [3.0]}}),
     "activation_histograms": lambda: plots.activation_histograms(network(), np.eye(4)),
     "gradient_norms": lambda: plots.gradient_norms(trained_backward(network())),
     "decision_boundary": lambda: plots.decision_boundary(lambda x: x, np.eye(2), [0, 1], steps=20),

@@ -14,7 +14,7 @@ from ..learn.checking.report import Report
 from ..learn.checking.run import run_checks
 from ..learn.checking.solutions import unmarked
 from ..learn.exercise import Exercise
-from ..learn.progress import Progress, progress, save
+from ..learn.progress import Progress, forget, progress, save
 from ..learn.registry import load_exercise
 
 LIMIT = 10.0  # seconds that a file may take before the checks begin
@@ -48,6 +48,7 @@ def add_command(commands: Any) -> None:
         "$TINYGRAD_LORA_PROGRESS, or one in your folder for application data.",
     )
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    parser.add_argument("--delete", action="store_true", help="delete that file, and all that is known about you")
     parser.set_defaults(run=run_progress)
 
 
@@ -150,6 +151,10 @@ def run_solution(args: argparse.Namespace) -> int:
 
 
 def run_progress(args: argparse.Namespace) -> int:
-    """Print the table."""
+    """Print the table, or delete what it is made from."""
+    if args.delete:
+        path = forget()
+        print(f"Deleted: {path}" if path else "There is nothing to delete.")
+        return 0
     print(progress_as_json(progress()) if args.json else progress())
     return 0

@@ -44,16 +44,18 @@ def run(args: argparse.Namespace) -> int:
 def values() -> dict[str, Iterable[str]]:
     """What can stand for the words that the help has in capitals. They are written into the script."""
     from ..learn.predictions.prediction import all_predictions
-    from ..learn.registry import exercise_ids
+    from ..learn.registry import PROJECTS, exercise_ids
+    from ..learn.settings import PARTS
     from ..learn.tutorials import tutorials
     from ..models.files.catalog import CATALOG
     from .course import FORMATS
 
     numbers, ids = [tutorial.number for tutorial in tutorials()], exercise_ids()
     return {
-        "NUMBER": numbers, "04,05": numbers, "EXERCISE": ids, "04|04-topo,...": numbers + ids,
+        "NUMBER": numbers, "04,05": numbers, "EXERCISE": [*ids, *PROJECTS], "04|04-topo,...": numbers + ids,
         "04|04-paths": [*numbers, *all_predictions()], "FORMAT": FORMATS,
-        "MODEL": CATALOG, "SHELL": SHELLS, FUNCTIONS: ("open", "closed", "softmax", "gelu", "cross_entropy"),
+        "MODEL": CATALOG, "SHELL": SHELLS, "PART,...": PARTS,
+        FUNCTIONS: ("open", "closed", "softmax", "gelu", "cross_entropy"),
     }  # fmt: skip
 
 

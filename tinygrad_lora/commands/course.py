@@ -10,12 +10,13 @@ from typing import Any
 from ..errors import TutorialError
 from ..files import read_bytes, write_atomically
 from ..learn.own.begin import new_exercise
-from ..learn.own.course import COURSE, FIRST, LAST, MARK, copy_course, is_own
+from ..learn.own.course import COURSE, FIRST, LAST, MARK, copy_course, is_own, outdated
 from ..learn.own.gates import refuse_faulty
 from ..learn.registry import load_exercise
 from ..learn.release import nbgrader, notebook, otter
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
+from ..learn.settings import PARTS, switched_off, write_settings
 from . import handouts, verify
 
 Maker = Callable[[Sequence[TutorialCell]], str]
@@ -55,8 +56,10 @@ def add_command(commands: Any) -> None:
     release.add_argument("--format", choices=FORMATS, default="student", metavar="FORMAT", help=formats)
     release.add_argument("--tutorials", default="", metavar="04,05", help="which tutorials (all)")
     release.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
+    parts_off = f"what is switched off for this class: {' or '.join(PARTS)}, or both (what course.toml says)"
+    release.add_argument("--without", metavar="PART,...", help=parts_off)
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
-    release.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not up to date")
+    release.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     release.set_defaults(run=run)
     begin = parts.add_parser(
         "new-exercise",
@@ -75,9 +78,9 @@ def run_new_exercise(args: argparse.Namespace) -> int:
     """Write the files. Raises ExerciseError."""
     exercise, *others = new_exercise(args.name, args.tutorial)
     id = f"{exercise.parent.name[1:]}-{exercise.stem.replace('_', '-')}"
-    print("\n".join(os.path.relpath(path) for path in [exercise, *others]))
-    print(f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours.")
-    print(f"Then tinygrad-lora course verify {id} says what its checks do not see.")
+    works = f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours."
+    then = f"Then tinygrad-lora course verify {id} says what its checks do not see."
+    print("\n".join([*(os.path.relpath(path) for path in [exercise, *others]), works, then]))
     return 0
 
 
@@ -85,14 +88,14 @@ def run(args: argparse.Namespace) -> int:
     """Write the notebooks, or compare them. The result is the exit code."""
     if args.no_execute and args.format != EXECUTED:
         raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
-    paths = sources(args.source, args.tutorials)
-    texts = made(args.format, paths)
+    paths, without = sources(args.source, args.tutorials), parts_without(args.without)
+    texts, own = made(args.format, paths, without), prove_own(paths)
     if args.check:
         stale = [name for name, text in texts.items() if not _same(args.out / name, text, args.format == EXECUTED)]
+        stale += outdated(args.out, own)
         print("\n".join(f"not up to date: {args.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
-    _check_place(args.out, args.format, paths)
-    numbers = prove_own(paths)
+    _check_place(args.out, args.format, paths, without)
     runs = args.format == EXECUTED and not args.no_execute
     if runs:
         libraries()
@@ -103,34 +106,49 @@ def run(args: argparse.Namespace) -> int:
         write_atomically(path, executed(text, name) if runs else text)
         seconds = f"   {number} of {len(texts)}, {time.perf_counter() - start:.0f} s" if runs else ""
         print(f"{path}{seconds}", flush=True)
-    if numbers:
-        copy_course(args.out, numbers)
+    copy_course(args.out, own)
+    write_settings(args.out, without)
     if advice := NEXT.get(args.format):
         print(advice)
     return 0
 
 
 def prove_own(paths: Sequence[Path]) -> set[str]:
-    """The numbers of one's own exercises in these sources. Raises ExerciseError for one that does not pass itself."""
+    """The numbers of one's own tutorials and exercises here. Raises ExerciseError for one that does not pass itself."""
     asked = {cell.exercise for path in paths for cell in read_cells(path) if cell.exercise}
     own = sorted(id for id in asked if is_own(id[:2]))
     for id in own:
         refuse_faulty(load_exercise(id))
-    return {id[:2] for id in own}
+    return {number for number in [*(id[:2] for id in own), *(path.name[:2] for path in paths)] if is_own(number)}
 
 
-def _check_place(out: Path, format: str, paths: Sequence[Path]) -> None:
+def parts_without(text: str | None) -> tuple[str, ...]:
+    """What is switched off, from the command line; without an option, what is so here. Raises TutorialError."""
+    if text is None:
+        return switched_off()
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise TutorialError(f"{unknown[0]} cannot be switched off; {' and '.join(PARTS)} can")
+    return parts
+
+
+def _check_place(out: Path, format: str, paths: Sequence[Path], without: Sequence[str]) -> None:
     """Raise TutorialError where notebooks of another format would be replaced: solutions must not get among tasks."""
     for other in (one for one, (_, name) in FORMATS.items() if one != format and name == FORMATS[format][1]):
-        for name, text in made(other, paths).items():
+        for name, text in made(other, paths, without).items():
             if _same(out / name, text, whatever_it_printed=True):
                 raise TutorialError(f"{out / name} is a notebook of the format {other}: choose another folder")
 
 
-def made(format: str, paths: Sequence[Path]) -> dict[str, str]:
-    """The text of each notebook, by its name in the folder."""
+def made(format: str, paths: Sequence[Path], without: Sequence[str] = ()) -> dict[str, str]:
+    """The text of each notebook, by its name in the folder. `without` is what is switched off."""
     make, name = FORMATS[format]
-    return {name.format(stem=path.stem): make(read_cells(path)) for path in paths}
+    return {name.format(stem=path.stem): make(cells_of(path, without)) for path in paths}
+
+
+def cells_of(path: Path, without: Sequence[str]) -> list[TutorialCell]:
+    """The cells of a source, without predictions where those are switched off."""
+    return [cell for cell in read_cells(path) if not (cell.prediction and "predictions" in without)]
 
 
 def sources(folder: Path | None, numbers: str = "") -> list[Path]:

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -53,13 +54,11 @@ class Part:
         return "\n".join([*filter(None, [here]), missing, self.command])
 
 
-def parts() -> list[Part]:
+def parts() -> Iterator[Part]:
     """The extras, in their order."""
-    extras = []
     for extra, (libraries, purpose) in EXTRAS.items():
         versions = {name: version for name in libraries if (version := version_of(name))}
-        extras.append(Part(extra, purpose, versions, tuple(name for name in libraries if name not in versions)))
-    return extras
+        yield Part(extra, purpose, versions, tuple(name for name in libraries if name not in versions))
 
 
 def version_of(name: str) -> str:

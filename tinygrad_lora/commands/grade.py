@@ -17,6 +17,8 @@ from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_o
 from ..grading.page import unreadable
 from ..grading.sandbox.bubblewrap import exposing
 from ..grading.submissions import submissions
+from ..learn.own.course import MARK
+from ..learn.settings import require_on
 from ..terminal import counting, show_table
 from .output import add_open, opened
 
@@ -60,14 +62,17 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs < 1 or args.budget < 1 or args.cpu < 1 or args.memory < 256 or (args.seed or 0) < 0:
         raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
     ids, handed_in = chosen(args.exercises), submissions(args.submissions, args.out)
+    if args.predictions:
+        require_on("predictions")
     if args.gradebook:
         filled(args.gradebook, {one.name: {"points": 0, "out_of": 0} for one in handed_in}, "")  # is it one?
     seed = seed_of(args.out) if args.seed is None else args.seed
     held = {"trusted": args.trusted, "predictions": args.predictions}
     settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, **held)
-    if not args.trusted:
-        out_of_sight(args.submissions, args.out)
-    out_of_sight(*map(Path, settings.course[:1]))
+    own = [*map(Path, settings.course[:1])]
+    out_of_sight(*own, *(() if args.trusted else (args.submissions, args.out)))
+    if any(course.is_relative_to(args.submissions.resolve()) for course in own):  # whose are these exercises?
+        raise ExerciseError(f"{own[0] / MARK} lies among the submissions: grade from the folder of your own course")
     kept = args.out / "cache"
     if args.fresh:
         for path in kept.glob("*.json"):

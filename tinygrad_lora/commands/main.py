@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 # All commands. Only the file of the one that is asked for is loaded: a list of exercises needs no benchmark.
 COMMANDS = (
-    "demo", "learn", "check", "hint", "solution", "progress", "predict", "review", "course", "grade", "step", "explore",
-    "draw", "play", "models", "finetune", "sweep", "doctor", "completion",
+    "demo", "learn", "check", "hint", "solution", "progress", "predict", "review", "course", "grade", "study", "step",
+    "explore", "draw", "play", "models", "finetune", "sweep", "doctor", "completion",
 )  # fmt: skip
 # The file that adds a command, where that is not the file of its name.
 ADDED_BY = {"hint": "check", "solution": "check", "progress": "check", "review": "predict"}
 # What these compute on is small.
 SMALL = {
-    "demo", "learn", "check", "hint", "solution", "predict", "review", "course", "step", "explore", "draw", "play",
-    "sweep",
+    "demo", "learn", "check", "hint", "solution", "predict", "review", "course", "study", "step", "explore", "draw",
+    "play", "sweep",
 }  # fmt: skip
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence

@@ -17,7 +17,7 @@ GROUPS = {
     "Start": ("demo --open", "play"),
     "Learn and teach": (
         "learn 01", "check 04-topo answer.py", "hint 04-topo", "solution 04-topo", "progress", "predict 04", "review",
-        "course release out", "grade submissions --exercises 12-attach",
+        "course release out", "grade submissions --exercises 12-attach", "study pre --code fig7",
     ),
     "Look at a computation": (
         "step lesson.py:loss --open", "explore lesson.py:compiled --open", "draw lesson.py:loss --values",

@@ -12,6 +12,7 @@ from ..learn.predictions.answered import predict
 from ..learn.predictions.prediction import Question, load_prediction, predictions_of
 from ..learn.predictions.review import review
 from ..learn.progress import progress
+from ..learn.settings import require_on
 from .check import wrapped
 
 
@@ -40,6 +41,7 @@ def add_command(commands: Any) -> None:
 
 def run_predict(args: argparse.Namespace) -> int:
     """Ask, or respond. Raises ExerciseError."""
+    require_on("predictions" if args.seed is None else "review")
     if args.id.isdecimal():
         if args.answer is not None:
             raise ExerciseError(f"an answer is to one question: `tinygrad-lora predict {args.id}` lists their ids")

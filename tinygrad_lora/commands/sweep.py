@@ -41,6 +41,7 @@ def add_command(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("config", type=Path, metavar="FILE", help="the settings, in TOML")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (sweep-output/NAME OF FILE)")
+    parser.add_argument("--cluster", metavar="ADDRESS", help='a Dask cluster that trains; "local": one of this machine')
     parser.add_argument("--restart", action="store_true", help="begin anew, whatever the folder has")
     add_open(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
@@ -58,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     if test:
         settings.setdefault("test", test[0])
     show = partial(counting, quiet=args.json or args.quiet)
-    result = sweep(model, loss, data, **settings, folder=folder / "state", restart=args.restart, counting=show)
+    how = {"folder": folder / "state", "restart": args.restart, "counting": show, "cluster": args.cluster}
+    result = sweep(model, loss, data, **settings, **how)
     result.save(folder)
     paths = [folder / "sweep.json", write_atomically(folder / "table.txt", f"{result}\n")]
     if result.best is not None:

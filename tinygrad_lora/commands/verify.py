@@ -48,17 +48,16 @@ def verified(exercise: Exercise) -> int:
     calls = [(one, *cases.telling(one)) for one in survivors if cases]
     lines = [f"lacks: {sentence}" for sentence in shortcomings(exercise)]
     lines += [f"passes: {one.title}\n    if it may be called so, check that {call}" for one, call, _ in calls if call]
-    named = len(tried) - len(survivors) - len(unnamed)
-    print(f"{exercise.id}  {exercise.plain_title}")
-    numbers = f"{named} get a name, {len(unnamed)} none, {len(survivors)} pass"
-    print(f"  {counted(len(tried), 'change')} of its solution: {numbers}")
-    print("".join(f"  {line}\n" for line in lines), end="")
+    code = int(bool(lines))
     for message, own in groupby(sorted(unnamed, key=attrgetter("message")), attrgetter("message")):
         titles = [one.title for one in own]
         more = f" and {len(titles) - MOST} more" * (len(titles) > MOST)
-        print(f"  no name: {', '.join(titles[:MOST])}{more}\n    {message}")
-    for one, call, number in calls:
-        if not call:
-            same = f"no difference in {counted(number, 'call')}; perhaps it means the same"
-            print(f"  passes: {one.title}\n    {same if number else 'no call to compare: it is no function of data'}")
-    return int(bool(lines))
+        lines.append(f"no name: {', '.join(titles[:MOST])}{more}\n    {message}")
+    for one, _, number in (line for line in calls if not line[1]):
+        same = f"no difference in {counted(number, 'call')}; perhaps it means the same"
+        lines.append(f"passes: {one.title}\n    {same if number else 'no call to compare: it is no function of data'}")
+    named = len(tried) - len(survivors) - len(unnamed)
+    numbers = f"{named} get a name, {len(unnamed)} none, {len(survivors)} pass"
+    print(f"{exercise.id}  {exercise.plain_title}\n  {counted(len(tried), 'change')} of its solution: {numbers}")
+    print("".join(f"  {line}\n" for line in lines), end="")
+    return code

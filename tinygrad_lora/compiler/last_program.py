@@ -1,7 +1,5 @@
 """What a compiled function tells of the program that ran last: its text, its graph, its passes, its parameters."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

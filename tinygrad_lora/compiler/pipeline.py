@@ -1,7 +1,5 @@
 """The passes in order, and the loop that applies them: each must mean the same and cost no more."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, update_wrapper

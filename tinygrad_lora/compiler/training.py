@@ -1,7 +1,5 @@
 """A whole training step as one generated function: forward, loss, gradients and the optimizer's update."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import RLock
 from typing import Any

@@ -3,8 +3,6 @@
 Here stand those of the engine, which core and library raise; all others stand in `tools`.
 """
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 

@@ -1,7 +1,5 @@
 """The errors of what is built on the engine: compiler, layers, files, pictures, models and course."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from . import _NodeError

@@ -1,4 +1,4 @@
-"""Grading on a Dask cluster: the same function of a job, mapped over its workers. The only module that imports Dask."""
+"""Grading on a Dask cluster: the same function of a job, mapped over its workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from ..errors import ExerciseError
+from ..dask import distributed
 from ..errors.install import with_extra
 from .grading import GradingSettings, GradingWorker, Job, Result, job_of as local_job
 from .submissions import Submission, files_of
@@ -53,8 +53,4 @@ def as_completed(futures: Iterable[Any]) -> Iterable[Any]:
 
 
 def _distributed() -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise ExerciseError(f"grading on a cluster needs Dask: {with_extra('grade')}") from None
-    return distributed
+    return distributed("grading on a cluster", with_extra("grade"))

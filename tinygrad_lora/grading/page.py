@@ -111,9 +111,8 @@ def _distribution(points: Sequence[int], out_of: int) -> Markup:
         if counts[i]:
             parts.append(element("text", str(counts[i]), x=x, y=14 + TALL - tall, text_anchor="middle"))
             words.append(f"from {first}: {counts[i]}")
-    note = "Students by their points" + (
-        f"; each bar holds {width} numbers of points, from the one below it." if width > 1 else "."
-    )
+    together = f"; each bar is the number below it and the next {width - 1}" if width > 1 else ""
+    note = f"Students by their points{together}."
     size = {"viewBox": f"0 0 {len(range(0, out_of + 1, width)) * BAR} {TALL + 42}"}
     drawing = element("svg", *parts, role="img", aria_label=f"{note} {'; '.join(words)}.", class_="bars", **size)
     return joined([drawing, element("p", note, class_="note")])
@@ -159,13 +158,8 @@ def _exercises(exercises: Sequence[ItemStatistics]) -> Markup:
         steps = Counter(map(_step, one.shares.values()))
         counts = [str(steps[4]), str(steps[1] + steps[2] + steps[3]), str(steps[0])]
         told_apart = "" if one.discrimination is None else f"{one.discrimination:.2f}"
-        frequent: list[Any] = []
-        for mistake in one.mistakes:
-            frequent += [", "] * bool(frequent) + [
-                element("a", mistake.code, href=f"#{_place(mistake)}"),
-                f" {mistake.count}",
-            ]
-        cells = [title_of(one.exercise), f"{one.average:.0%}", *counts, told_apart, str(one.hints), joined(frequent)]
+        links = [element("div", element("a", m.code, href=f"#{_place(m)}"), f" {m.count}") for m in one.mistakes]
+        cells = [title_of(one.exercise), f"{one.average:.0%}", *counts, told_apart, str(one.hints), joined(links)]
         rows.append([one.exercise, *cells])
     heads = ["Exercise", "Title", "Average", "All points", "Some", "None", "Discrimination", "Hints", "Most frequent"]
     explanation = (
@@ -173,9 +167,8 @@ def _exercises(exercises: Sequence[ItemStatistics]) -> Markup:
         "exercises, for ten students or more: near 0 or below it, look at the exercise. Hints are students whose "
         "notebook asks for one; those taken in a terminal are not known here."
     )
-    return joined(
-        [element("div", _table(heads, rows, "Exercises"), class_="items"), element("p", explanation, class_="note")]
-    )
+    table = element("div", _table(heads, rows, "Exercises"), class_="items")
+    return joined([table, element("p", explanation, class_="note")])
 
 
 def _place(mistake: Mistake) -> str:

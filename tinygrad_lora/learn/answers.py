@@ -1,7 +1,5 @@
 """What a student filled in, returned or built, if it is of the kind that was asked for, and how far it is off."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 `for loss in graphs(seed, budget): require(...)`. The same seed gives the same examples.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar

@@ -3,8 +3,6 @@
 The numbers of a sentence and of an example are those that whoever does the comparison by hand needs, and gets.
 """
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import dataclass, replace
 from typing import Any

@@ -4,8 +4,6 @@ A subclass may say that it equals anything, and a student may replace `np.allclo
 the NumPy functions are those that were there when this module was loaded.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any

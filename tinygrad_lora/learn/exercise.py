@@ -16,8 +16,6 @@ A file in `exercises/` makes one `Exercise` and registers the rest with decorato
         return 2 * x
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -18,6 +18,7 @@ from .checking.report import Report
 from .exercise import Exercise
 from .predictions.prediction import all_predictions
 from .registry import load_exercise
+from .settings import switched_off
 from .tutorials import course_order
 
 LARGEST = 4 * 2**20  # bytes that are read, two seconds' worth: a term leaves less than one
@@ -58,6 +59,15 @@ def remembered() -> Iterator[dict[str, Any]]:
             record = parse_json(line)
             if isinstance(record, dict) and isinstance(record.get("exercise"), str):
                 yield record
+
+
+def forget() -> Path | None:
+    """Delete the file. The path that it had, or None if there was none."""
+    path = progress_file()
+    if not path.exists():
+        return None
+    path.unlink()
+    return path
 
 
 def _end_of(path: Path, most: int) -> bytes:
@@ -120,7 +130,8 @@ class Progress:
         table = [f"{id:<{width}}  {word:<5}  {points}  {title}" for id, word, points, title in rows]
         done = sum(line.word == "done" for line in self.lines)
         states = list(self.predictions.values())
-        table.append(f"{states.count('right')} of {len(states)} predictions right, {states.count('wrong')} wrong")
+        if states:
+            table.append(f"{states.count('right')} of {len(states)} predictions right, {states.count('wrong')} wrong")
         table.append(f"{done} of {len(rows)} exercises, {self.points} of {self.out_of} points")
         return "\n".join(table)
 
@@ -136,7 +147,7 @@ def progress() -> Progress:
     01-build               open    0 of 4   Build a polynomial
     """
     best: dict[tuple[str, str], bool] = {}
-    predictions = dict.fromkeys(all_predictions(), "open")
+    predictions = {} if "predictions" in switched_off() else dict.fromkeys(all_predictions(), "open")
     for record in remembered():
         if record.get("predicted") is True and predictions.get(record["exercise"], "right") != "right":
             predictions[record["exercise"]] = "right" if record.get("passed") is True else "wrong"

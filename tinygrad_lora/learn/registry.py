@@ -1,7 +1,5 @@
 """Which exercises there are. They are found by their files, and each is loaded when it is asked for."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import traceback

@@ -1,7 +1,5 @@
 """Which tutorials there are, and a copy of one to work in."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cached_property

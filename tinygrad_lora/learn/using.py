@@ -1,7 +1,5 @@
 """Plug-in points: `with using(topo_sort=mine): train()` runs the real engine on functions that a student wrote."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence

@@ -4,8 +4,6 @@ Anyone who writes an engine can easily make each of them. The engine itself stay
 its parts from here, and is taken out again at the end of the block, also after an error.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -7,6 +7,7 @@ Chellapilla et al. 2006, "High performance convolutional neural networks for doc
 
 from __future__ import annotations
 
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -109,10 +110,8 @@ def avg_pool(x: Operand, size: Sizes, stride: Sizes | None = None, padding: Size
     >>> tl.avg_pool(np.array([[[1.0, 5.0, 2.0, 3.0]]]), 2)
     array([[[3. , 2.5]]])
     """
-    y, *others = windows = _windows(x, size, stride, padding, 0.0)
-    for other in others:
-        y = y + other
-    return y * (1 / len(windows))
+    windows = _windows(x, size, stride, padding, 0.0)
+    return reduce(ops.add, windows) * (1 / len(windows))
 
 
 def _convolution(

@@ -1,7 +1,5 @@
 """The examples of a sweep: what trains, what chooses, what tells, and which of them a step sees."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +23,9 @@ class Splits:
     validation: Pair
     test: Pair | None
 
-    def digest(self) -> str:
-        """A fingerprint of all numbers."""
-        arrays = [array for pair in (self.train, self.validation, self.test) if pair for array in pair]
-        return digest_of(arrays)
+    def arrays(self) -> list[Any]:
+        """All of them in a list."""
+        return [array for pair in (self.train, self.validation, self.test or ()) for array in pair]
 
 
 def digest_of(arrays: Sequence[Any]) -> str:

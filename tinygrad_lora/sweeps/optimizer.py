@@ -1,7 +1,5 @@
 """One optimizer for all runs of a stack, each with a rate of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -39,6 +37,8 @@ class StackedOptimizer(Optimizer):
             several = f"these parameters hold {' and '.join(sorted(map(str, dtypes)))}"
             kind = f"{type(rule).__name__} does more than treat each element alone"
             raise SweepError(f"{several if rule.elementwise else kind}: a sweep trains all in one vector")
+        if getattr(rule, "eps", 1.0) == 0:
+            raise SweepError("eps must be above 0: where a rank is padded, a step is 0 / (0 + eps)")
         self.parameters, self.slots, self.numbers = rule.parameters, rule.slots, rule.numbers
         self.max_norm, self.steps = rule.max_norm, 0
         self.schedules, self.ratios = tuple(schedules), np.array(ratios, np.float64)

@@ -108,12 +108,12 @@ class SweepResult:
     # --- To look at ---
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table, as text: those that did all steps by their validation loss, then the others.
+        """The table, as text: those that did most steps first, and of as many the smaller validation loss.
 
         Returns a list of tuples of texts.
         """
-        order = sorted(range(len(self.runs)), key=lambda i: (self.runs[i].ended != DONE, _last(self.runs[i]), i))
-        return [self._row(i, self.runs[i]) for i in order]
+        ranked = sorted(enumerate(self.runs), key=lambda pair: (-len(pair[1].losses), pair[1].validation_loss))
+        return [self._row(i, run) for i, run in ranked]
 
     def _row(self, i: int, run: Run) -> tuple[str, ...]:
         s = run.settings
@@ -166,13 +166,5 @@ class SweepResult:
         return "\n".join([*lines, "", self.summary])
 
     def _repr_html_(self) -> str:
-        cells = ["".join(f"<td>{html.escape(x)}</td>" for x in row) for row in self.rows()]
-        head = "".join(f"<th>{x}</th>" for x in HEADINGS)
-        body = "".join(f"<tr>{row}</tr>" for row in cells)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(self.summary)}</p>"
-
-
-def _last(run: Run) -> tuple[int, float]:
-    """To sort by: runs that were dropped late come before those that were dropped soon."""
-    late = -len(run.losses) if run.ended == DROPPED else 0
-    return late, run.validation_loss if isfinite(run.validation_loss) else float("inf")
+        rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in (HEADINGS, *self.rows())]
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table><p>{html.escape(self.summary)}</p>"

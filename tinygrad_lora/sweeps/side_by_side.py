@@ -11,9 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..core.node import PARAMETER
+from ..core.trace import trace
 from ..errors import SweepError
+from ..files import write_atomically
 from ..nn.layer import Layer
 from ..nn.optim import AdamW
+from .cluster import cluster_of
 from .data import digest_of, split
 from .result import SweepResult
 from .settings import RunSettings, check_ranks, check_whole, grid
@@ -21,7 +25,8 @@ from .stack import Loss
 from .training import DROPPED, Run, StackTraining, SweepTask
 
 Counting = Callable[[int, str], AbstractContextManager[Callable[[int, str], None]]]
-LIMIT = 512
+LIMIT = 512  # runs
+MOST, LARGEST = 16, 2**20  # adapters side by side, and numbers in the largest array of all of them
 
 
 def sweep(
@@ -29,9 +34,9 @@ def sweep(
     rank: Any = 8, alpha: Any = None, lr: Any = 1e-3, variant: Any = "lora", seed: Any = 0,
     target_modules: Any = "all-linear", steps: int = 200, batch_size: int = 32, validation: Any = 0.2,
     test: Any = 0.2, optimizer: Callable[..., Any] = AdamW, schedule: Any = None, own_batches: bool = False,
-    halving: int = 0, every: int | None = None, side_by_side: int = 16, limit: int = LIMIT,
+    halving: int = 0, every: int | None = None, side_by_side: int | None = None, limit: int = LIMIT,
     folder: str | os.PathLike[str] | None = None, restart: bool = False, counting: Counting | None = None,
-    **options: Any,
+    cluster: str | None = None, **options: Any,
 ) -> SweepResult:  # fmt: skip
     """Train an adapter for every combination of settings, side by side, and choose the best of them.
 
@@ -54,12 +59,13 @@ def sweep(
     halving: at so many moments, each at half of the steps of the next, those of the smaller validation loss go on, half
         of them
     every: the validation loss is computed every so many steps, and at the end; None takes a tenth of them
-    side_by_side: how many runs are in one step at most
+    side_by_side: how many runs are in one step at most; None means 16, or fewer of a large network
     limit: how many runs a sweep may have
     folder: where the state is written at these moments; a sweep that was stopped goes on from it with the same numbers.
         None writes nothing
     restart: True begins anew where the folder has a state
     counting: `counting(total, words)` draws the progress; None draws none
+    cluster: the address of a Dask scheduler, whose workers train the stacks; "local" starts one here, None needs none
     **options: more of those that `adapt` has, for all runs
     Returns a `SweepResult`.
     Raises SweepError, before the first step, for settings that cannot be, and for more than `limit` runs.
@@ -72,15 +78,9 @@ def sweep(
     """
     if not isinstance(model, Layer):
         raise SweepError(f"the model must be a Layer, not {type(model).__name__}")
-    whole = {
-        "steps": steps,
-        "batch_size": batch_size,
-        "side_by_side": side_by_side,
-        "limit": limit,
-        "every": every or 1,
-    }
-    for name, number in whole.items():
-        check_whole(name, number, 1)
+    counts = {"steps": steps, "batch_size": batch_size, "side_by_side": side_by_side, "limit": limit, "every": every}
+    for name, number in counts.items():
+        check_whole(name, 1 if number is None and name in ("side_by_side", "every") else number, 1)
     check_whole("halving", halving, 0)
     choices = {"variant": variant, "target_modules": target_modules, "rank": rank, "alpha": alpha, "lr": lr}
     settings = grid(limit, **choices, seed=seed)
@@ -91,24 +91,28 @@ def sweep(
     task = SweepTask(model, loss, splits, steps, batch_size, optimizer, schedule, own_batches, options)
     moments = _moments(steps, halving, every or max(1, steps // 10))
     runs = [Run(s) for s in settings]
-    stacks = stacked_runs(settings, side_by_side)
+    stacks = stacked_runs(settings, side_by_side or _fitting(task))
     trainings = [StackTraining(task, {k: runs[k] for k in stack}) for stack in stacks]
-    mark = _fingerprint(task, settings, stacks, moments) if folder is not None else ""
-    paths = [None if folder is None else Path(folder) / f"stack-{i:03}.npz" for i in range(len(stacks))]
+    mark = _fingerprint(task, settings, stacks, moments)
+    paths = [Path(folder or "") / f"stack-{i:03}.npz" for i in range(len(stacks))]
     for training, path in zip(trainings, paths, strict=True):
-        if path is not None and path.exists() and not restart:
+        if folder is not None and path.exists() and not restart:
             training.load(path, mark)
     bar = counting(steps * len(runs), "Sweeping") if counting else nullcontext(lambda done, note: None)
-    with bar as show:
-        done = sum(len(run.losses) for run in runs)
+
+    def note(i: int, moment: bool) -> None:
+        show(sum(len(run.losses) for run in runs), runs[stacks[i][0]].settings.variant)
+        if moment and folder is not None:
+            write_atomically(paths[i], trainings[i].state(mark))
+
+    with bar as show, cluster_of(cluster, task) as workers:
         for rung, checks in moments.items():
-            for training, path in zip(trainings, paths, strict=True):
-                for check in (check for check in checks if check > training.steps):
-                    for trained in training.advance(check):
-                        show(done := done + trained, training.stack.runs[0].variant)
-                    training.validate()
-                    if path is not None:
-                        training.save(path, mark)
+            if workers is not None:
+                for i in workers.trained(trainings, checks, mark):
+                    note(i, True)
+            for i, training in enumerate(trainings):
+                for moment in training.train(checks):
+                    note(i, moment)
             if rung < steps:
                 _halve(trainings, runs, rung)
     return SweepResult(task, runs, stacks)
@@ -127,6 +131,13 @@ def stacked_runs(settings: Sequence[RunSettings], side_by_side: int) -> list[lis
         ends = [i * size + min(i, longer) for i in range(count + 1)]
         stacks += [members[a:b] for a, b in pairwise(ends)]
     return stacks
+
+
+def _fitting(task: SweepTask) -> int:
+    """How many adapters are best trained side by side: with the largest array of several, the cache is soon full."""
+    one = (array[: task.batch_size] for array in task.splits.train)
+    graph = trace(lambda x, y: task.loss(task.model(x), y), *one)
+    return min(MOST, max(1, LARGEST // max(node.size for node in graph.nodes if node.op is not PARAMETER)))
 
 
 def _halve(trainings: Sequence[StackTraining], runs: Sequence[Run], rung: int) -> None:
@@ -149,10 +160,10 @@ def _moments(steps: int, halving: int, every: int) -> dict[int, list[int]]:
 
 def _fingerprint(task: SweepTask, settings: Sequence[RunSettings], stacks: Any, moments: Any) -> str:
     """Equal for sweeps that must give equal numbers."""
-    base = digest_of([p.value for p in task.model.named_parameters().values()])
+    arrays = [*(p.value for p in task.model.named_parameters().values()), *task.splits.arrays()]
     facts = (settings, stacks, moments, task.steps, task.batch_size, task.own_batches, sorted(task.options.items()))
     functions = [_named(function) for function in (task.make, task.schedule, task.loss)]
-    return hashlib.sha256(repr((facts, functions, base, task.splits.digest())).encode()).hexdigest()
+    return hashlib.sha256(repr((facts, functions, digest_of(arrays))).encode()).hexdigest()
 
 
 def _named(function: Any) -> str:

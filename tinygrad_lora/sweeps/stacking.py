@@ -4,8 +4,6 @@ What all runs share has no such axis, and is computed once. The new axis is neve
 depends on another run, not even where that one is not finite any more.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 

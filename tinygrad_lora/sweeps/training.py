@@ -1,20 +1,17 @@
 """The training of one stack of runs: step by step, up to a step that the sweep says, and over again from a file."""
 
-from __future__ import annotations
-
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import SweepError
-from ..files import opened, parse_json, write_atomically
+from ..files import opened, parse_json
 from ..nn.layer import Layer
 from ..nn.schedules import Schedule
 from .data import Splits, pieces, rows_of_step
@@ -89,7 +86,7 @@ class StackTraining:
         self.stack = stack
         self.optimizer = stack.optimizer(self.task.make, [self.task.rate(run.lr) for run in stack.runs])
         self.optimizer.steps = self.steps
-        self.step = StackedStep(stack, self.optimizer, self.task.own_batches)
+        self.step: Any = StackedStep(stack, self.optimizer, self.task.own_batches)
         self._evaluated = stack.evaluated()
 
     @property
@@ -110,6 +107,14 @@ class StackTraining:
                     self.runs[k].losses.append(float(loss))
             yield trained
 
+    def train(self, moments: Sequence[int]) -> Iterator[bool]:
+        """Train up to the last of these steps, and validate at each of them. Yields whether a step was one of them."""
+        for moment in (moment for moment in moments if moment > self.steps):
+            for _ in self.advance(moment):
+                yield False
+            self.validate()
+            yield True
+
     def validate(self) -> None:
         """Compute the loss of each run on the validation split. At the last step all runs are done."""
         total, pair = np.zeros(len(self.members)), self.task.splits.validation
@@ -125,7 +130,9 @@ class StackTraining:
         """Keep the numbers of these runs. If no more than half of the stack goes on, it alone is computed from now."""
         for k in which:
             self.runs[k].ended, self.runs[k].arrays = how, self.stack.arrays(self.members.index(k))
-        if 0 < 2 * len(alive := self.alive) <= len(self.members):
+        if not (alive := self.alive):
+            self.step = self._evaluated = None  # with the memory of their programs
+        elif 2 * len(alive) <= len(self.members):
             self._keep(alive)
 
     def _keep(self, alive: Sequence[int]) -> None:
@@ -144,8 +151,8 @@ class StackTraining:
 
     # --- On the disk ---
 
-    def save(self, path: str | os.PathLike[str], fingerprint: str) -> None:
-        """Write all there is to go on from: one file, whole or not at all."""
+    def state(self, fingerprint: str) -> bytes:
+        """All there is to go on from: what a file holds, and what a cluster sends."""
         arrays = {f"parameter {path}": p.value for path, p in self.stack.parameters.items()}
         arrays |= {f"state {i}": p.value for i, p in enumerate(self.optimizer.state)}
         arrays |= {f"run {k} {path}": array for k, run in self.runs.items() for path, array in run.arrays.items()}
@@ -153,15 +160,21 @@ class StackTraining:
         note = {"fingerprint": fingerprint, "steps": self.steps, "members": self.members, "runs": runs}
         buffer = BytesIO()
         np.savez(buffer, note=np.array(json.dumps(note)), **arrays)
-        write_atomically(path, buffer.getvalue())
+        return buffer.getvalue()
 
     def load(self, path: Path, fingerprint: str) -> None:
         """Go on from a file. Raises SweepError if it is another sweep's, FormatError if it is damaged."""
         with opened(path) as file:
-            arrays = dict(np.load(file, allow_pickle=False))
+            own = self.restore(file, fingerprint)
+        if not own:
+            raise SweepError(f"{path} belongs to a sweep with other settings or data: take another folder, or restart")
+
+    def restore(self, file: BinaryIO, fingerprint: str) -> bool:
+        """Go on from a state. Gives whether it is one of this sweep."""
+        arrays = dict(np.load(file, allow_pickle=False))
         note = parse_json(str(arrays.pop("note")))
         if note["fingerprint"] != fingerprint:
-            raise SweepError(f"{path} belongs to a sweep with other settings or data: take another folder, or restart")
+            return False
         for key, (losses, validation, ended) in note["runs"].items():
             run = self.runs[int(key)]
             run.losses, run.validation, run.ended = losses, dict(validation), ended
@@ -175,3 +188,4 @@ class StackTraining:
             node.value = arrays[f"parameter {name}"]
         self._stack(self.stack)
         self._remember([arrays[f"state {i}"] for i in range(len(self.optimizer.state))])
+        return True

@@ -124,20 +124,14 @@ class Explanation(Typeset):
     def _way(self, path: Path) -> str:
         return r" \to ".join(_shortened([_symbol(self._label(n)) for n in path.nodes], r"\cdots"))
 
-    def _remarks(self) -> list[str]:
+    def _remarks(self) -> Iterator[str]:
         """Sentences about what may surprise a reader: a seed other than 1, or a gradient with parts from elsewhere."""
-        remarks = []
         if not self.output.shape and float(self.seed) != 1:
-            remarks.append(
-                f"{number(self.seed)} was sent into {self._label(self.output)}, the last factor of every path"
-            )
+            yield f"{number(self.seed)} was sent into {self._label(self.output)}, the last factor of every path"
         held = self.node.gradient if self.output.gradient is not None else None  # else backward() has not reached it
         if held is not None and not np.allclose(held, self.total, equal_nan=True):
-            remarks.append(
-                f"the gradient that the node holds is {_numbers(held)}: it also has parts from other outputs or "
-                "earlier calls of backward()"
-            )
-        return remarks
+            held_by_node = f"the gradient that the node holds is {_numbers(held)}"
+            yield f"{held_by_node}: it also has parts from other outputs or earlier calls of backward()"
 
 
 def explain(node: ComputationNode, output: ComputationNode | None = None, *, most: int = MOST_PATHS) -> Explanation:

@@ -3,6 +3,7 @@
 Without its script, and on paper, the page still is the picture.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -81,13 +82,11 @@ def _part(whole: Diagram, members: set[str], title: str) -> Diagram:
     return Diagram(title, boxes, arrows, tuple(_inner(whole.clusters, members)))
 
 
-def _inner(frames: tuple[LayerFrame, ...], members: set[str]) -> list[LayerFrame]:
+def _inner(frames: tuple[LayerFrame, ...], members: set[str]) -> Iterator[LayerFrame]:
     """The outermost frames that hold some of these boxes and no others, but for one that holds them all."""
-    found = []
     for frame in frames:
         held = {box for part in every([frame]) for box in part.boxes}
         if held < members:
-            found.append(frame)
+            yield frame
         elif held & members:
-            found += _inner(frame.clusters, members)
-    return found
+            yield from _inner(frame.clusters, members)

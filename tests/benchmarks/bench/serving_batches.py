@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_lora.compiler import compile
 from tinygrad_lora.library import gelu
-from tinygrad_lora.nn import Linear, LoRALayer, LoRALinear, Sequential, activate, by_row
+from tinygrad_lora.nn import Linear, LoRALayer, LoRALinear, Sequential, activate, by_row, disabled
 from tinygrad_lora.serving import AdapterServer
 
 Run = Callable[[], Any]
@@ -94,7 +94,13 @@ def _of_model(peer: str, model: Any, one: str, mixed: list[str], x: Any) -> Run:
                 return model.forward(x)
 
         return chosen
+    compiled = compile(model)
     if peer == "ours-one":
         activate(model, one)
-    compiled = compile(model)
-    return lambda: compiled(x)
+        return lambda: compiled(x)
+
+    def base() -> Any:
+        with disabled(model):
+            return compiled(x)
+
+    return base

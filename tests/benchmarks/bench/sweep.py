@@ -30,7 +30,7 @@ HEADINGS = ["", "batch", "16 steps", "one step of 16", "ratio", "base products",
 
 
 def compare(width: int, rank: int, task: str, own_batches: bool, rounds: int) -> dict[str, Any]:
-    """Seconds of both, and of the products with the base alone: medians over rounds in which they take turns."""
+    """Seconds of the processor for both, and for the products with the base alone: medians over rounds, in turns."""
     activation, loss = TASKS[task]
     layers = [Linear(width, width, seed=seed, dtype=np.float32) for seed in range(3)]
     model = Sequential(layers[0], activation, layers[1], activation, layers[2])
@@ -58,9 +58,9 @@ def compare(width: int, rank: int, task: str, own_batches: bool, rounds: int) ->
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name in rng.permutation(list(ways)):
-            begin = time.perf_counter()
+            begin = time.process_time()
             ways[name]()
-            seconds[name].append(time.perf_counter() - begin)
+            seconds[name].append(time.process_time() - begin)
     medians = {name: float(np.median(times)) for name, times in seconds.items()}
     return medians | {"ratio": medians["stacked"] / medians["alone"], "far": far}
 

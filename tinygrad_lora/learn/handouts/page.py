@@ -1,7 +1,5 @@
 """A notebook as a page to print. It holds all it needs, runs no script, and shows no answer to an exercise."""
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import b64decode, b64encode
@@ -11,6 +9,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
+from ...files import parse_json
 from ...view.words.highlight import lines as colored
 from ...view.words.markup import Markup, asset, element, joined, page
 from ..checking.solutions import STUB
@@ -53,7 +52,7 @@ class Paper:
 
 def handout(notebook: str, paper: Paper) -> Markup:
     """The page of a student's notebook, with the outputs that are in it."""
-    cells = json.loads(notebook)["cells"]
+    cells = parse_json(notebook, exact=False)["cells"]
     heading = heading_of("".join(cells[0]["source"]))
     title, words = f"{heading.number} · {heading.title}", dict[str, str]()
     parts = [part for cell in cells for part in _cell(cell, paper, words)]

@@ -3,8 +3,6 @@
 Each change is a function of the node at some place, so that the same text gives the same changes in the same order.
 """
 
-from __future__ import annotations
-
 import ast
 import copy
 from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ package's own. Folders that everybody may write to, such as /tmp, are passed ove
 
 import hashlib
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 from ...errors import ExerciseError
@@ -45,31 +45,33 @@ def is_own(number: str) -> bool:
     return FIRST <= int(number) <= LAST
 
 
-def files(folder: Path, numbers: Iterable[str] | None = None) -> Iterator[Path]:
-    """The files below `exercises`: those of these tutorials, and what lies beside their folders; or all."""
-    root = folder / EXERCISES
+def contents(numbers: Collection[str] | None = None) -> dict[str, bytes]:
+    """The mark and the exercises of these tutorials, or of all, with what they share: by name in the folder."""
+    if COURSE is None or (numbers is not None and not numbers):
+        return {}
+    root = COURSE / EXERCISES
+    paths = [COURSE / MARK]
     for path in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        inner = path.relative_to(root).parts
-        if len(inner) == 1 or numbers is None or inner[0].removeprefix("t") in numbers:
-            yield path
+        first, *inner = path.relative_to(root).parts
+        if not inner or numbers is None or first.removeprefix("t") in numbers:
+            paths.append(path)
+    return {path.relative_to(COURSE).as_posix(): read_bytes(path, LARGEST, ExerciseError) for path in paths}
 
 
-def copy_course(to: Path, numbers: Iterable[str] | None = None) -> None:
+def outdated(to: Path, numbers: Collection[str] | None = None) -> dict[str, bytes]:
+    """What of `contents` a folder does not have as it is now."""
+    now = contents(numbers).items()
+    return {name: data for name, data in now if not (to / name).is_file() or read_bytes(to / name, LARGEST) != data}
+
+
+def copy_course(to: Path, numbers: Collection[str] | None = None) -> None:
     """Put the mark and the exercises of these tutorials into a folder, whose notebooks then find them."""
-    if COURSE is None or to.resolve() == COURSE.resolve():
-        return
-    for path in (COURSE / MARK, *files(COURSE, numbers)):
-        target = to / path.relative_to(COURSE)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, read_bytes(path, LARGEST, ExerciseError))
+    for name, data in outdated(to, numbers).items():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(to / name, data)
 
 
 def identity() -> tuple[str, ...]:
     """The folder and a hash of its exercises: what is graded anew when one of them changes. Empty if there is none."""
-    if COURSE is None:
-        return ()
-    sha = hashlib.sha256()
-    for path in files(COURSE):
-        data = read_bytes(path, LARGEST, ExerciseError)
-        sha.update(f"{path.relative_to(COURSE).as_posix()}\0{len(data)}\0".encode() + data)
-    return str(COURSE), sha.hexdigest()
+    whole = repr(contents()).encode()
+    return (str(COURSE), hashlib.sha256(whole).hexdigest()) if COURSE else ()

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..diagnosis import Diagnosis
 from ..progress import remember
+from ..settings import require_on
 from .foreseen import UNFORESEEN
 from .prediction import Question, load_prediction
 
@@ -50,11 +51,13 @@ def predict(id: str, answer: Any = ..., *, seed: int | None = None) -> Response:
         it prints the question
     seed: a whole number asks the same with other numbers
     Returns a text that a notebook shows.
-    Raises ExerciseError, with the nearest ids, if there is no such prediction.
+    Raises ExerciseError, with the nearest ids, if there is no such prediction, and where a teacher has switched
+    predictions off.
 
     >>> print(str(tl.predict("03-factor")).splitlines()[0])
     Let `L = -2 * (x * y)`, at x = 2 and y = 3. What is the gradient of `x`?
     """
+    require_on("predictions" if seed is None else "review")
     question = load_prediction(id).question(seed)
     if answer is ... or answer is None:
         return Response(question, Diagnosis("blank", f"{id} is still open"))

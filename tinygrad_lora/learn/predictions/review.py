@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 
 from ..progress import progress, remembered
+from ..settings import require_on
 from .prediction import Question, predictions_of
 
 PASSED = 0.5  # the share of its points from which on a tutorial counts as passed
@@ -24,7 +25,9 @@ def review(count: int = 5, seed: int = 0) -> list[Question]:
 
     A question is weak by the wrong answers that were given to it, and by the mistakes behind its foreseen answers,
     wherever they were made; then by all that went wrong in its tutorial. The seed chooses among equals, and numbers.
+    Raises ExerciseError where a teacher has switched the review off.
     """
+    require_on("review")
     by_code, by_question, by_tutorial = Counter[str](), Counter[str](), Counter[str]()
     for record in remembered():
         if record.get("passed") is False and isinstance(code := record.get("diagnosis"), str):

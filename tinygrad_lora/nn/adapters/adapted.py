@@ -1,7 +1,5 @@
 """A layer and its named adapters: which are active, and with which weight; all off; each row of a batch its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from keyword import iskeyword

@@ -1,7 +1,5 @@
 """What can be trained in the place of a weight: the base of LoRA and of its variants."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from inspect import Parameter, signature

@@ -4,8 +4,6 @@ Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models" (ar
 for column vectors; here vectors are rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import isfinite, sqrt
 from numbers import Real

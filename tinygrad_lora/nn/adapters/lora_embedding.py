@@ -1,7 +1,5 @@
 r"""An embedding with adapters beside it, $y_i = W_{t_i} + s\,A_{t_i} B$: the change of a table, of low rank."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any, Self
 

@@ -1,7 +1,5 @@
 r"""A linear layer with adapters beside it, $y = x W + b + \sum_i w_i\,\delta_i(x)$."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -1,7 +1,5 @@
 r"""An adapted layer whose adapters change one weight: they can be merged into it, $W + \sum_i w_i\,\Delta W_i$."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self

@@ -1,7 +1,5 @@
 r"""A linear layer with matrices of low rank beside it, other ones for each sample of a batch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import Any

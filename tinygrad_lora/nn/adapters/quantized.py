@@ -5,8 +5,6 @@ Source: Dettmers et al. 2023, "QLoRA: Efficient Finetuning of Quantized LLMs" (a
 of bitsandbytes on a CPU.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 

@@ -1,7 +1,5 @@
 """Rows of a batch that go different ways, and come back in their order."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A layer that is trained as a whole, in copies by name: PEFT's `modules_to_save`."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

@@ -97,12 +97,13 @@ class Box:
         return f"{self.label} = {self.expression}, {self.shape} {self.dtype}, {self.role}"
 
     @property
-    def rows(self) -> list[tuple[str, list[str]]]:
-        """What stands below the title: names, each with its lines of text. What the title says is left out."""
-        rows = [("computes", [self.formula])] * bool(self.formula) + [(name, [text]) for name, text in self.parameters]
-        rows += [("variable", [self.variable])] * bool(self.variable)
-        numbers = {"value": self.value, "gradient": self.gradient}
-        return rows + [(name, [*texts]) for name, texts in numbers.items() if texts not in ((), (self.title,))]
+    def lines(self) -> list[tuple[str, str]]:
+        """The lines below the title, as pairs of a name and a text. A line that continues another has no name."""
+        pairs = [("computes", self.formula)] * bool(self.formula) + [*self.parameters]
+        pairs += [("variable", self.variable)] * bool(self.variable)
+        for what, texts in (("value", self.value), ("gradient", self.gradient)):
+            pairs += [(what if i == 0 else "", text) for i, text in enumerate(texts) if text != self.title]
+        return pairs
 
 
 @dataclass(frozen=True, slots=True)

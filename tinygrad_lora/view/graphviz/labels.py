@@ -17,8 +17,7 @@ def box_label(box: Box, common: str, within: str) -> str:
     head = [(_bold(title), _colored(what, MUTED))]
     if shape:
         head.append((_html(shape), _bold(output)))
-    pairs = [("" if i else name, line) for name, lines in box.rows for i, line in enumerate(lines)]
-    lines = [(_colored(name, WORDS.get(name, MUTED)), _html(line)) for name, line in pairs]
+    lines = [(_colored(what, WORDS.get(what, MUTED)), _html(text)) for what, text in box.lines]
     rows = _row([(a + LINE, LINE + b) for a, b in head], "RIGHT")
     rows += f"<HR/>{_row(lines, 'LEFT')}" if lines else ""
     return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="6" COLOR="{LOOKS[box.role].border}">{rows}</TABLE>>'

@@ -1,7 +1,5 @@
 """The plot of a sweep: the loss over the learning rate, one line for each kind of adapter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -38,10 +36,10 @@ def loss_over_rate(losses: Mapping[str, Mapping[float, Sequence[float]]], *, tit
     for name, of_rate in lines.items():
         rates, values = list(of_rate), [np.array(v, np.float64) for v in of_rate.values()]
         mean = np.array([v.mean() if np.isfinite(v).all() else np.nan for v in values])
-        best = (
-            f"best {number(np.nanmin(mean))} at {rates[int(np.nanargmin(mean))]:g}" if np.isfinite(mean).any() else ""
-        )
-        words.append(f"{name}: {best or 'diverged at all rates'}")
+        best = "diverged at all rates"
+        if np.isfinite(mean).any():
+            best = f"best {number(np.nanmin(mean))} at {rates[int(np.nanargmin(mean))]:g}"
+        words.append(f"{name}: {best}")
         chart.line(rates, mean, words[-1], points=True)
         if seeds > 1:
             low, high = (np.where(np.isfinite(mean), [f(v) for v in values], np.nan) for f in (np.min, np.max))

@@ -1,7 +1,5 @@
 """Give a model adapters: choose its layers by name, and put an adapted layer where each was."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 

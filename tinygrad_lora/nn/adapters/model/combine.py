@@ -3,8 +3,6 @@ r"""One adapter out of several: side by side, from their sum, or by voting, numb
 Sources: TIES, Yadav et al. 2023 (arXiv:2306.01708). DARE, Yu et al. 2023 (arXiv:2311.03099).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 r"""A plain LoRA adapter out of the difference of two models: of each layer's $\Delta W$, the best of a low rank."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping

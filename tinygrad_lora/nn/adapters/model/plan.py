@@ -4,8 +4,6 @@
 model: when anything is refused, nothing was changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The linear layers of a model in four bits, before anything is adapted."""
 
-from __future__ import annotations
-
 from ....errors import AdaptError
 from ...layer import Model
 from ...linear import Linear

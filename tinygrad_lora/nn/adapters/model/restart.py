@@ -1,7 +1,5 @@
 r"""ReLoRA: many changes of low rank, one after another, make a change of high rank."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ....errors import AdaptError

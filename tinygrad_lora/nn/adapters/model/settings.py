@@ -1,7 +1,5 @@
 """The options of an adapter: one record, which `adapt` fills in, a plan follows, a file and a model keep."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any

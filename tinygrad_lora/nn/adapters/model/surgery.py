@@ -1,7 +1,5 @@
 """Other layers in the place of those that a model has."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What is done to all adapters of a model at once: list, activate, mix, delete, merge and switch them off."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager

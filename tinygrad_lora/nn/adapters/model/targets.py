@@ -1,7 +1,5 @@
 """Which layers of a model a user means, by PEFT's rules: names, last parts of names, regular expressions, numbers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """A new adapter of a model, made of several that it has."""
 
-from __future__ import annotations
-
 import copy
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 r"""AdaLoRA: an adapter in the form of a singular value decomposition, so that single ranks can be given up."""
 
-from __future__ import annotations
-
 from functools import reduce
 from typing import Any
 

@@ -1,7 +1,5 @@
 r"""What DoRA, PiSSA and OLoRA have in common: they start at the weight that they are beside."""
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 import numpy as np

@@ -1,7 +1,5 @@
 r"""DoRA: direction and size of each column of the weight are learned apart."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What VeRA, LoHa and LoKr have in common: sizes, a start, and factors that are not LoRA's two."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import sqrt
 from typing import Any

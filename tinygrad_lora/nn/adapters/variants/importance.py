@@ -1,7 +1,5 @@
 r"""How much each number of a model matters to the loss, learned beside the numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

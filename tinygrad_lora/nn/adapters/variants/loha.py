@@ -1,7 +1,5 @@
 r"""LoHa: the elementwise product of two matrices of rank r has a rank of up to r * r."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ....core.node import ComputationNode

@@ -1,7 +1,5 @@
 r"""LoKr: a large matrix as the Kronecker product of two small ones."""
 
-from __future__ import annotations
-
 from functools import reduce
 from math import isqrt
 from typing import Any

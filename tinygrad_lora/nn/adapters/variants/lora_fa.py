@@ -1,7 +1,5 @@
 r"""LoRA-FA: A is frozen, so its input need not be kept for the backward pass."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ..lora import LoRALayer

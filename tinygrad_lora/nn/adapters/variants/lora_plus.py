@@ -1,7 +1,5 @@
 r"""LoRA+: the same adapter; B learns faster than A."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 r"""OLoRA: start at orthonormal directions of the weight."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

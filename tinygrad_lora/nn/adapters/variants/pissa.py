@@ -1,7 +1,5 @@
 r"""PiSSA: train what is largest in the weight, and freeze the rest."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import numpy as np

@@ -1,7 +1,5 @@
 r"""QLoRA: LoRA beside a weight of four bits."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ....errors import AdaptError

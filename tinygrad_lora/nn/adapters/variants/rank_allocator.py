@@ -1,7 +1,5 @@
 r"""AdaLoRA's optimizer: it learns which ranks matter, and gives up the others on a schedule."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 r"""rsLoRA: a scale that high ranks need."""
 
-from __future__ import annotations
-
 from ..lora import LoRALayer
 
 

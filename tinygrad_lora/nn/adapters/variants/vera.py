@@ -1,7 +1,5 @@
 r"""VeRA: random matrices that all layers share and nobody trains; each layer learns two vectors."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,0 +1,108 @@
+"""One sitting of the test: consent, twelve questions without a response, and a file for the student to hand in."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ...errors import ExerciseError
+from ...files import parse_json, read_bytes, write_atomically
+from .. import exercises
+from ..predictions.answered import REFUSED
+from ..predictions.prediction import Prediction, Question
+
+Ask: TypeAlias = Callable[[str], str]
+Show: TypeAlias = Callable[[str], object]
+FORMS = ("pre", "post")  # before the course, and after it
+CODE = re.compile(r"[a-z0-9]{4,12}")
+LEFT_OUT = "left-out"
+LARGEST = 2**20  # bytes of a file: a hundred times what two sittings leave
+CONSENT = Path(__file__).with_name("consent.md")
+AGREED = ("y", "yes")
+
+
+def items() -> list[Prediction]:
+    """The twelve questions, in the order of the course."""
+    module = import_module(f"{exercises.__name__}.study")
+    return [item for item in vars(module).values() if isinstance(item, Prediction)]
+
+
+def form_for(code: str, form: str) -> list[Question]:
+    """The questions with this person's numbers: the same each time, and others before and after the course."""
+    start = int.from_bytes(hashlib.sha256(code.encode()).digest()[:4], "big")
+    before = [item.question(start) for item in items()]
+    if form == FORMS[0]:
+        return before
+    others = ((item.question(start + i) for i in count(1)) for item in items())
+    return [next(other for other in each if other.text != old.text) for each, old in zip(others, before, strict=True)]
+
+
+def sit(
+    form: str, code: str, folder: Path = Path(), *, consent: str = "", ask: Ask | None = None, show: Show = print
+) -> Path | None:  # fmt: skip
+    """Ask for consent, then the questions that are still open. The file to hand in, or None without consent.
+
+    `form` is "pre" or "post"; `code` is chosen by the student, the same both times. An empty answer leaves a question
+    out. Nothing is said to an answer. Raises ExerciseError for a code of another form.
+    """
+    ask, code = ask or input, code.strip().lower()
+    if form not in FORMS or not CODE.fullmatch(code):
+        raise ExerciseError(f"{form}, {code!r}: the form is pre or post, and a code is 4 to 12 letters a-z and digits")
+    path = folder / f"study-{code}.jsonl"
+    answered = {row["question"] for row in rows_of(path) if row["form"] == form}
+    show(consent or read_bytes(CONSENT, LARGEST, ExerciseError).decode())
+    if ask("Do you take part? yes or no: ").strip().lower() not in AGREED:
+        return None
+    questions = form_for(code, form)
+    for number, question in enumerate(questions, start=1):
+        if question.id not in answered:
+            row = {"code": code, "form": form, "question": question.id, **_answer(question, number, ask, show)}
+            write_atomically(path, f"{_text(path)}{json.dumps(row)}\n")
+    return path
+
+
+def _answer(question: Question, number: int, ask: Ask, show: Show) -> dict[str, Any]:
+    """What a person answers, what is wrong with it, and the seconds. What is no answer is asked again."""
+    show(f"\n{number}. {question}\n")
+    start = time.monotonic()
+    while text := ask(f"{question.needed} (Enter leaves it out): ").strip():
+        diagnosis = question.judge(text)
+        if diagnosis is None or diagnosis.code != REFUSED:
+            meant, code = question.read(text), diagnosis.code if diagnosis else None
+            said = meant if question.kind == "choice" else question.said(meant)  # letters differ from form to form
+            return {"answer": said, "right": not diagnosis, "diagnosis": code, "seconds": _since(start)}
+        show(diagnosis.sentence)
+    return {"answer": "", "right": False, "diagnosis": LEFT_OUT, "seconds": _since(start)}
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 1)
+
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "code": (str,), "form": (str,), "question": (str,), "answer": (str,), "right": (bool,),
+    "diagnosis": (str, type(None)), "seconds": (int, float),
+}  # fmt: skip
+
+
+def _text(path: Path) -> str:
+    return read_bytes(path, LARGEST, ExerciseError).decode(errors="replace") if path.exists() else ""
+
+
+def rows_of(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file that are whole. Lines that are none are left out."""
+    known = {item.id for item in items()}
+    for line in _text(path).splitlines():
+        row: Any = None
+        with suppress(ValueError):
+            row = parse_json(line)
+        whole = isinstance(row, dict) and row.keys() == KINDS.keys()
+        typed = whole and all(isinstance(row[name], kinds) for name, kinds in KINDS.items())
+        if typed and row["form"] in FORMS and row["question"] in known and CODE.fullmatch(row["code"]):
+            yield row
