@@ -21,7 +21,7 @@ Row = dict[str, Any]
 def collected(folder: Path) -> tuple[list[Row], int]:
     """The rows of all files below the folder; and how many others were left out.
 
-    Of one code, form and question the first counts. What is right is worked out anew, and a row whose answer is none is
+    Of one code, form and question the first counts. What is right is found out here, and a row whose answer is none is
     left out. A number stands for each code, drawn anew each time: neither names nor the order of files is in it.
     Raises ExerciseError where there is no row.
     """
