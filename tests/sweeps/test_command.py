@@ -114,11 +114,11 @@ def _newest(folder):
 
 
 REFUSED = {
-    "unknown": ("ranks = [1]", "rates.toml: no setting is called 'ranks': did you mean 'rank'?"),
-    "optimizer": ('optimizer = "adamm"', "no optimizer is called 'adamm': did you mean 'adam"),
-    "schedule": ('schedule = "cosin"', "no schedule is called 'cosin': did you mean 'cosine'?"),
-    "option": ("[optimizer_options]\nweight_deca = 1", "no option of adamw is called 'weight_deca': did you mean"),
-    "variant": ('variant = "dorra"', "no variant is called 'dorra': did you mean 'dora'?"),
+    "unknown": ("ranks = [1]", "rates.toml: no setting is called 'ranks'. Did you mean 'rank'?"),
+    "optimizer": ('optimizer = "adamm"', "no optimizer is called 'adamm'. Did you mean 'adam"),
+    "schedule": ('schedule = "cosin"', "no schedule is called 'cosin'. Did you mean 'cosine'?"),
+    "option": ("[optimizer_options]\nweight_deca = 1", "no option of adamw is called 'weight_deca'. Did you mean"),
+    "variant": ('variant = "dorra"', "no variant is called 'dorra'. Did you mean 'dora'?"),
     "rank": ("rank = 5", "rank 5 is above 4, the most that layer '2' can have"),
     "grid": ("rank = [1, 2]\nseed = [0, 1, 2]\nlimit = 5", "2 rank x 3 seed = 6 runs is above the limit of 5"),
     "whole": ("rank = 1\nside_by_side = 0", "side_by_side must be a whole number of at least 1, not 0"),

@@ -208,7 +208,7 @@ REFUSED = {
     "rate 0": ({"lr": [1e-3, 0.0]}, "lr must be positive, not 0.0"),
     "rate nan": ({"lr": float("nan")}, "lr must be a finite number, not nan"),
     "alpha": ({"alpha": -2}, "alpha must be positive, not -2"),
-    "variant": ({"variant": ["lroa"]}, "no variant is called 'lroa': did you mean 'lora'"),
+    "variant": ({"variant": ["lroa"]}, "no variant is called 'lroa'. Did you mean 'lora'"),
     "own loop": ({"variant": "adalora"}, "adalora prunes its ranks while it trains"),
     "grid": ({"rank": [1, 2], "seed": list(range(50)), "limit": 64}, "2 rank x 50 seed = 100 runs is above the limit"),
     "steps": ({"steps": 0}, "steps must be a whole number of at least 1"),

@@ -2,8 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Collection, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -12,22 +11,14 @@ from ..errors import SweepError
 from ..files import read_bytes, reading
 from ..nn.optim import SGD, Adam, AdamW
 from ..nn.schedules import cosine
+from .settings import known
 from .side_by_side import sweep
 
 MOST = 1_000_000  # bytes
 OPTIMIZERS: dict[str, Any] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
 SCHEDULES: dict[str, Any] = {"constant": None, "cosine": cosine}
 TABLES = {"adapt", "optimizer_options"}  # more options of `tl.adapt`, and those of the optimizer
-CALLED = {
-    "model",
-    "loss",
-    "data",
-    "folder",
-    "restart",
-    "counting",
-    "cluster",
-    "options",
-}  # what the command itself passes
+CALLED = {"model", "loss", "data", "folder", "restart", "counting", "cluster", "options"}  # what the command passes
 NAMES = {name for name in signature(sweep).parameters if name not in CALLED} | TABLES | {"task"}
 
 
@@ -48,15 +39,6 @@ def read_config(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
         settings["optimizer"] = partial(OPTIMIZERS[rule], **options)
         settings["schedule"] = SCHEDULES[known(settings.pop("schedule", "constant"), SCHEDULES, "schedule")]
     return task, settings
-
-
-def known(name: Any, names: Collection[str], what: str) -> str:
-    """The name, if it is one of these. Raises SweepError, which says the nearest one."""
-    if name in names:
-        return str(name)
-    meant = get_close_matches(str(name), names, n=1)
-    hint = f": did you mean {meant[0]!r}?" if meant else ""
-    raise SweepError(f"no {what} is called {name!r}{hint or '.'} There are {', '.join(sorted(names))}")
 
 
 def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:

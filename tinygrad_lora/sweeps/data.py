@@ -23,10 +23,9 @@ class Splits:
     validation: Pair
     test: Pair | None
 
-    def digest(self) -> str:
-        """A fingerprint of all numbers."""
-        arrays = [array for pair in (self.train, self.validation, self.test) if pair for array in pair]
-        return digest_of(arrays)
+    def arrays(self) -> list[Any]:
+        """All of them in a list."""
+        return [array for pair in (self.train, self.validation, self.test or ()) for array in pair]
 
 
 def digest_of(arrays: Sequence[Any]) -> str:

@@ -79,7 +79,9 @@ def _checked(name: str, value: Any) -> Any:
     if name == "target_modules":
         return value if isinstance(value, str) else tuple(value)
     if name == "variant":
-        _check_variant(value)
+        if value in OWN_LOOP:
+            raise SweepError(f"{value} {OWN_LOOP[value]}, which no step of a sweep does: train it alone")
+        known(value, NAMES, "variant")
     elif name in ("rank", "seed"):
         value = int(value) if isinstance(value, np.integer) else value
         check_whole(name, value, int(name == "rank"))
@@ -98,13 +100,13 @@ def check_whole(name: str, value: Any, least: int) -> None:
         raise SweepError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
-def _check_variant(name: Any) -> None:
-    if name in OWN_LOOP:
-        raise SweepError(f"{name} {OWN_LOOP[name]}, which no step of a sweep does: train it alone")
-    if name not in NAMES:
-        meant = get_close_matches(str(name), NAMES, n=1)
-        hint = f"did you mean {meant[0]!r}? " if meant else ""
-        raise SweepError(f"no variant is called {name!r}: {hint}There are {', '.join(NAMES)}")
+def known(name: Any, names: Collection[str], what: str) -> str:
+    """The name, if it is one of these. Raises SweepError, which says the nearest one."""
+    if name in names:
+        return str(name)
+    meant = get_close_matches(str(name), names, n=1)
+    hint = f" Did you mean {meant[0]!r}?" if meant else ""
+    raise SweepError(f"no {what} is called {name!r}.{hint} There are {', '.join(names)}")
 
 
 def check_ranks(model: Layer, runs: Collection[RunSettings], exclude: Any = None) -> None:

@@ -160,10 +160,10 @@ def _moments(steps: int, halving: int, every: int) -> dict[int, list[int]]:
 
 def _fingerprint(task: SweepTask, settings: Sequence[RunSettings], stacks: Any, moments: Any) -> str:
     """Equal for sweeps that must give equal numbers."""
-    base = digest_of([p.value for p in task.model.named_parameters().values()])
+    arrays = [*(p.value for p in task.model.named_parameters().values()), *task.splits.arrays()]
     facts = (settings, stacks, moments, task.steps, task.batch_size, task.own_batches, sorted(task.options.items()))
     functions = [_named(function) for function in (task.make, task.schedule, task.loss)]
-    return hashlib.sha256(repr((facts, functions, base, task.splits.digest())).encode()).hexdigest()
+    return hashlib.sha256(repr((facts, functions, digest_of(arrays))).encode()).hexdigest()
 
 
 def _named(function: Any) -> str:

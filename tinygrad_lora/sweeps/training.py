@@ -86,7 +86,7 @@ class StackTraining:
         self.stack = stack
         self.optimizer = stack.optimizer(self.task.make, [self.task.rate(run.lr) for run in stack.runs])
         self.optimizer.steps = self.steps
-        self.step = StackedStep(stack, self.optimizer, self.task.own_batches)
+        self.step: Any = StackedStep(stack, self.optimizer, self.task.own_batches)
         self._evaluated = stack.evaluated()
 
     @property
@@ -130,7 +130,9 @@ class StackTraining:
         """Keep the numbers of these runs. If no more than half of the stack goes on, it alone is computed from now."""
         for k in which:
             self.runs[k].ended, self.runs[k].arrays = how, self.stack.arrays(self.members.index(k))
-        if 0 < 2 * len(alive := self.alive) <= len(self.members):
+        if not (alive := self.alive):
+            self.step = self._evaluated = None  # with the memory of their programs
+        elif 2 * len(alive) <= len(self.members):
             self._keep(alive)
 
     def _keep(self, alive: Sequence[int]) -> None:
