@@ -294,7 +294,7 @@ alone, _ = train_together(lambda adapter: [one.answer(adapter)], start)
 try:
     from distributed import Client
 
-    with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+    with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as client:
         addresses = list(client.scheduler_info()["workers"])
         made = [
             client.submit(Share, *own, workers=[address], actor=True)

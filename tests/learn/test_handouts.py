@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from html import unescape
 
 import pytest
@@ -143,16 +144,16 @@ def test_a_long_equation_is_broken_at_its_outermost_signs():
 
 
 def test_a_machine_without_a_browser_gets_pages_and_is_told_so(tmp_path, monkeypatch, capsys):
-    from tinygrad_lora.commands import handouts
-
-    monkeypatch.setattr(handouts, "executed", lambda text, name: text)
     monkeypatch.setattr(pdf, "BROWSERS", ("no-such-browser",))
-    assert cli.main(["course", "handouts", str(tmp_path), "--tutorials", "1"]) == 0
+    assert cli.main(["course", "handouts", str(tmp_path), "--tutorials", "1", "--no-execute"]) == 0
     said = capsys.readouterr().out
     assert "no PDF was made: open a page in any browser" in said
     assert [path.suffix for path in tmp_path.iterdir()] == [".html"]
-    assert cli.main(["course", "handouts", str(tmp_path), "--tutorials", "1", "--no-pdf"]) == 0
+    assert cli.main(["course", "handouts", str(tmp_path), "--tutorials", "1", "--no-execute", "--no-pdf"]) == 0
     assert "no PDF" not in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "nbclient", None)
+    assert cli.main(["course", "handouts", str(tmp_path), "--tutorials", "1"]) == 2
+    assert "--no-execute leaves them without outputs" in capsys.readouterr().err
 
 
 def test_a_browser_that_prints_nothing_is_named(tmp_path):

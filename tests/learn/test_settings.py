@@ -185,7 +185,8 @@ tl.learn.check("04-topo", lambda output: [output])
 for command in (
     "learn", "learn 04 --copy-only --out mine", "check 04-topo", "check 04-topo answer.py", "hint 04-topo",
     "predict 04", "predict 04-paths 24", "review", "progress", "progress --json", "solution 04-topo",
-    "course release out --tutorials 04", "check capstone", "progress --delete",
+    "course release out --tutorials 04", "check capstone", "study consent",
+    "progress --delete",
 ):
     main(command.split())
 """

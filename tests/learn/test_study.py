@@ -120,25 +120,43 @@ def study(tmp_path):
     Person("engine").sit("post", folder / "Lovelace Ada")
     path = Person("tables").sit("pre", folder / "Babbage Charles")
     (folder / "Babbage Charles late" / path.name).write_bytes(path.read_bytes())
-    (folder / "notes.jsonl").write_text('{"code": "x"}\n[[[\nnull\n' + json.dumps({"form": "pre"}), encoding="utf-8")
+    (folder / "study-notes.jsonl").write_text(
+        '{"code": "x"}\n[[[\nnull\n' + json.dumps({"form": "pre"}), encoding="utf-8"
+    )
     return folder
 
 
 def test_the_table_has_answers_diagnoses_and_times_and_no_names(study):
-    text = as_csv(collected(study))
+    table, others = collected(study)
+    text = as_csv(table)
+    assert others == 0, "the same file twice is no other answer"
     rows = list(csv.DictReader(io.StringIO(text)))
     assert tuple(rows[0]) == COLUMNS and len(rows) == 3 * 12
     assert {row["participant"] for row in rows} == {"1", "2"}
     for secret in ("engine", "tables", "Ada", "Lovelace", "Babbage", "study-engine"):
         assert secret not in text
-    firsts = {collected(study)[0]["form"] + collected(study)[-1]["form"] for _ in range(40)}
+    firsts = {collected(study)[0][-1]["form"] for _ in range(40)}
     assert len(firsts) > 1, "whose number is 1 is drawn, and follows neither from names nor from codes"
 
 
 def test_the_summary_counts_those_who_came_both_times(study):
-    lines = summary(collected(study))
+    lines = summary(collected(study)[0])
     assert lines[-1] == ("all", 12, 0, 12) and lines[0] == ("study-sharing", 1, 0, 1)
     assert [line[0] for line in lines[:-1]] == [item.id for item in items()]
+
+
+def test_a_file_that_was_changed_says_what_its_answers_say(study):
+    path = study / "Lovelace Ada" / "study-engine.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines[0] |= {"right": True, "diagnosis": "Ada"}  # nothing was answered
+    lines[1] |= {"answer": "=HYPERLINK(1)", "right": True}
+    lines += [{**lines[-1], "answer": "12345"}, {**lines[-1], "form": "other"}]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    table, others = collected(study)
+    assert others == 2 and len(table) == 3 * 12 - 1
+    text = as_csv(table)
+    assert "HYPERLINK" not in text and "Ada" not in text and "12345" not in text
+    assert summary(table)[-1] == ("all", 11, 0, 11)
 
 
 def test_the_command_exports_and_says_when_there_is_nothing(study, tmp_path, monkeypatch, capsys):

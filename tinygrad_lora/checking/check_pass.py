@@ -1,7 +1,5 @@
 """Check a pass: search random programs for one on which it changes a result."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -26,6 +26,7 @@ def add_part(parts: Any) -> None:
     parser.add_argument("--contrast", action="store_true", help="in black on white, with strong lines")
     parser.add_argument("--tutorials", default="", metavar="04,05", help="which tutorials (all)")
     parser.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
+    parser.add_argument("--no-execute", action="store_true", help="leave out what the cells print and draw")
     parser.add_argument("--no-pdf", action="store_true", help="write HTML only")
     parser.set_defaults(run=run)
 
@@ -35,12 +36,14 @@ def run(args: argparse.Namespace) -> int:
     from .course import cells_of, sources
 
     paths = sources(args.source, args.tutorials)
-    libraries()
+    if not args.no_execute:
+        libraries()
+        print(f"Running {len(paths)} notebook{'s' * (len(paths) != 1)}, some seconds each.", flush=True)
     paper = Paper(args.paper, args.large, args.contrast)
     command = None if args.no_pdf else browser()
-    print(f"Running {len(paths)} notebook{'s' * (len(paths) != 1)}, some seconds each.", flush=True)
     for path in paths:
-        text = executed(notebook.student(cells_of(path, switched_off())), path.stem)
+        text = notebook.student(cells_of(path, switched_off()))
+        text = text if args.no_execute else executed(text, path.stem)
         page = write_atomically(args.out / f"{path.stem}.html", handout(text, paper))
         print(page, *([printed(command, page)] if command else []), flush=True)
     if not command and not args.no_pdf:

@@ -40,10 +40,12 @@ def run(args: argparse.Namespace) -> int:
         print(consent)
         return 0
     if args.part == "export":
-        rows = collected(args.folder)
+        rows, others = collected(args.folder)
         print(write_atomically(args.out, as_csv(rows)))
         title = f"{len({row['participant'] for row in rows})} took part. Right, of those who answered both times:"
         show_table([(id, f"of {n:<3} {old:>3} before {new:>3} after") for id, n, old, new in summary(rows)], title)
+        if others:
+            print(f"{others} lines were left out: their code had answered already, or the answer is none.")
         print("What these numbers can and cannot say is in the documentation, under Measuring a course.")
         return 0
     if args.code is None:

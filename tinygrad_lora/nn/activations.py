@@ -1,7 +1,5 @@
 """Activations that pretrained networks use, beside those of the library."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A table of vectors, one for each token."""
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 import numpy as np

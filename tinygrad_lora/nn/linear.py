@@ -1,7 +1,5 @@
 """Linear layers, and layers one after the other."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from math import prod, sqrt
 from typing import Any, Self

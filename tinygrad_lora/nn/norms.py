@@ -1,7 +1,5 @@
 """Layers that bring each vector to the same scale."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Optimizers. A rule is written once, in operations: `step()` runs it on arrays, a compiled training step on nodes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any

@@ -1,7 +1,5 @@
 """Learning rates that change: functions that give the rate of step t = 0, 1, 2, ... for an optimizer's `lr`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from math import cos, pi

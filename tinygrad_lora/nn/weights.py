@@ -1,7 +1,5 @@
 """Weights by name: what a layer offers to whoever saves, loads or inspects it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches

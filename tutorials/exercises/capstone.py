@@ -205,7 +205,8 @@ def test_it_is_better_than_guessing_and_than_the_base(data, base, adapted, seed)
     chance = right(trained(adapted, before(base), x, shuffled), x_test, labels_test)
     sentence = f"trained on labels that were shuffled it is right for {chance:.1%}, with true ones for {score:.1%}"
     remedy = "adapted must learn from what it is given, and look at nothing else"
-    require(chance <= (floor + score) / 2, "leak", f"{sentence}: {remedy}")
+    luck = len(labels_test) ** -0.5  # two standard errors of a share
+    require(chance <= (floor + score) / 2 + luck, "leak", f"{sentence}: {remedy}")
 
 
 @exercise.check(points=3)
@@ -266,7 +267,7 @@ def numbers_in(values):
 def test_the_gradients_are_right(data, base, loss, adapted, seed):
     x, labels, *_ = parts_of(data)
     model, batch = trained(adapted, before(base), x, labels), (x[:16], labels[:16])
-    step, close = (1e-2, 0.05) if model.dtype == np.float32 else (1e-6, 1e-4)
+    steps, close = ((1e-2, 3e-3, 1e-3), 0.05) if model.dtype == np.float32 else ((1e-6,), 1e-4)
 
     def measured():
         return returned(loss(model(batch[0]), batch[1]), tl.ComputationNode, "loss", "it must give a node")
@@ -279,12 +280,15 @@ def test_the_gradients_are_right(data, base, loss, adapted, seed):
         old, direction = np.array(p.value), rng.normal(size=p.shape)
         sentence = f"no gradient arrives at {name}: does the loss depend on it?"
         require(p.gradient is not None, "no-gradient", sentence)
-        slope, sides = float((p.gradient * direction).sum()), []
-        for way in (step, -step):
-            p.value = (old + way * direction).astype(old.dtype)
-            sides.append(float(measured().value))
+        slope, differences = float((p.gradient * direction).sum()), []
+        for step in steps:
+            sides = []
+            for way in (step, -step):
+                p.value = (old + way * direction).astype(old.dtype)
+                sides.append(float(measured().value))
+            differences.append((sides[0] - sides[1]) / (2 * step))
         p.value = old
-        true = (sides[0] - sides[1]) / (2 * step)
+        true = min(differences, key=lambda one: abs(one - slope))
         sentence = f"along a direction in {name} the loss has slope {true:.6g}, and its gradient says {slope:.6g}"
         require(abs(slope - true) <= close * max(1.0, abs(true)), "gradient", sentence)
 

@@ -4,35 +4,55 @@ import csv
 import io
 import random
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ...errors import ExerciseError
-from .sitting import FORMS, items, rows_of
+from ..predictions.answered import REFUSED
+from ..predictions.prediction import Question
+from .sitting import FORMS, LEFT_OUT, form_for, items, rows_of
 
 COLUMNS = ("participant", "form", "question", "answer", "right", "diagnosis", "seconds")
 Row = dict[str, Any]
 
 
-def collected(folder: Path) -> list[Row]:
-    """The rows of all files below the folder. Of one code, form and question the first counts.
+def collected(folder: Path) -> tuple[list[Row], int]:
+    """The rows of all files below the folder; and how many others were left out.
 
-    A number stands for each code, drawn anew each time, so that neither the names of files nor their order is in it.
-    Raises ExerciseError where there is none.
+    Of one code, form and question the first counts. What is right is worked out anew, and a row whose answer is none is
+    left out. A number stands for each code, drawn anew each time: neither names nor the order of files is in it.
+    Raises ExerciseError where there is no row.
     """
+    questions = cache(lambda code, form: {one.id: one for one in form_for(code, form)})
     first: dict[tuple[str, str, str], Row] = {}
-    for path in sorted(folder.rglob("*.jsonl")):
+    others = 0
+    for path in sorted(folder.rglob("*study-*.jsonl")):
         for row in rows_of(path):
-            first.setdefault((row["code"], row["form"], row["question"]), row)
+            key = row["code"], row["form"], row["question"]
+            judged = _judged(row, questions(*key[:2])[row["question"]])
+            others += judged is None or first.get(key, judged) != judged
+            if judged:
+                first.setdefault(key, judged)
     codes = sorted({code for code, _, _ in first})
     if not codes:
         raise ExerciseError(f"{folder} holds no file of a study: students hand in study-CODE.jsonl")
     numbers = list(range(1, len(codes) + 1))
     random.SystemRandom().shuffle(numbers)
     number_of, order = dict(zip(codes, numbers, strict=True)), [item.id for item in items()]
-    rows = [{**row, "participant": number_of[row["code"]], "right": int(row["right"])} for row in first.values()]
     place = {(form, id): (i, j) for i, form in enumerate(FORMS) for j, id in enumerate(order)}
-    return sorted(rows, key=lambda row: (row["participant"], place[row["form"], row["question"]]))
+    rows = [{**row, "participant": number_of[row["code"]]} for row in first.values()]
+    return sorted(rows, key=lambda row: (row["participant"], place[row["form"], row["question"]])), others
+
+
+def _judged(row: Row, question: Question) -> Row | None:
+    """The row with what its answer says; None if it is no answer: somebody has changed the file."""
+    if not row["answer"]:
+        return {**row, "right": 0, "diagnosis": LEFT_OUT}
+    diagnosis = question.judge(row["answer"])
+    if diagnosis and diagnosis.code == REFUSED:
+        return None
+    return {**row, "right": int(not diagnosis), "diagnosis": diagnosis.code if diagnosis else None}
 
 
 def as_csv(rows: Iterable[Row]) -> str:

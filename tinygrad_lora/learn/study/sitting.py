@@ -21,6 +21,7 @@ Ask: TypeAlias = Callable[[str], str]
 Show: TypeAlias = Callable[[str], object]
 FORMS = ("pre", "post")  # before the course, and after it
 CODE = re.compile(r"[a-z0-9]{4,12}")
+LEFT_OUT = "left-out"
 LARGEST = 2**20  # bytes of a file: a hundred times what two sittings leave
 CONSENT = Path(__file__).with_name("consent.md")
 AGREED = ("y", "yes")
@@ -77,7 +78,7 @@ def _answer(question: Question, number: int, ask: Ask, show: Show) -> dict[str, 
             said = meant if question.kind == "choice" else question.said(meant)  # letters differ from form to form
             return {"answer": said, "right": not diagnosis, "diagnosis": code, "seconds": _since(start)}
         show(diagnosis.sentence)
-    return {"answer": "", "right": False, "diagnosis": "left-out", "seconds": _since(start)}
+    return {"answer": "", "right": False, "diagnosis": LEFT_OUT, "seconds": _since(start)}
 
 
 def _since(start: float) -> float:

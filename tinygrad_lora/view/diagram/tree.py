@@ -1,7 +1,5 @@
 """The tree of a model: its layers, in them their parameters, with shapes, counts and what training changes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Explains a ShapeError: a picture of the graph up to the failing operation, the sizes, the lines of code, a remedy."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 from html import escape

@@ -1,7 +1,5 @@
 """Tracebacks of refusals without the package's own frames: what is left is the user's code."""
 
-from __future__ import annotations
-
 import os
 import sys
 from types import TracebackType

@@ -1,7 +1,5 @@
 """The compiler explorer: the user's source, the graph before and after each pass, and the code generated from it."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A plot of the memory of a compiled program: each array as a bar over the steps during which it is alive."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import cycle
 

@@ -1,7 +1,5 @@
 """The plot of a sweep: the loss over the learning rate, one line for each kind of adapter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

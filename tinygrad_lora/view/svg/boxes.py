@@ -110,8 +110,7 @@ def _heatmap(text: BoxText, inner: Rectangle) -> list[Markup]:
             name = element("title", f"[{i}, {j}] = {number_text(n)}")
             place = (x + PAD + CELL * j, top + CELL * i, CELL, CELL)
             kind = "cell above" if n >= 0 else "cell below"
-            strength = f"{abs(n) / largest:.2f}"
-            cells.append(element("rect", name, **sides(place), class_=kind, fill_opacity=strength))
+            cells.append(rect(place, name, class_=kind, fill_opacity=f"{abs(n) / largest:.2f}"))
     return [element("g", *cells, class_="heat")]
 
 
@@ -150,9 +149,9 @@ def _lines(lines: Sequence[str], x: float, y: float, class_: str) -> Markup:
     return element("text", *spans, x=number(x), y=number(y), class_=class_)
 
 
-def rect(place: Rectangle, **attributes: object) -> Markup:
-    """A rectangle."""
-    return element("rect", **sides(place), **attributes)
+def rect(place: Rectangle, *inside: Markup, **attributes: object) -> Markup:
+    """A rectangle, with such as a title inside it."""
+    return element("rect", *inside, **sides(place), **attributes)
 
 
 def sides(place: Rectangle) -> dict[str, str]:

@@ -97,9 +97,8 @@ class _OrientedLayout:
             labels.append(self._label(tip, arrow))
         width, height = (placed.height, placed.width) if self.lying else (placed.width, placed.height)
         frames = {name: self._place(place) for name, place in placed.frames.items()}
-        captions = self._captions(placed)
         size = width + 2 * MARGIN, height + 2 * MARGIN
-        return Laid(*size, boxes, paths, frames, heads, labels, captions, self.texts)
+        return Laid(*size, boxes, paths, frames, heads, labels, self._captions(placed), self.texts)
 
     # --- To the layout ---
 
