@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from sweep_cases import STEPS, assert_alike, batches, model, runs_of, train_alone, train_stacked
+from sweep_cases import CLASSES, STEPS, assert_alike, batches, model, runs_of, train_alone, train_stacked
 
 import tinygrad_lora as tl
 from tinygrad_lora.sweeps.settings import NAMES, SCALED
@@ -76,6 +76,35 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: next(iter(options)))
 def test_what_else_adapt_trains(options):
     check(runs_of(rank=[1, 4]), options=options)
+
+
+class Reader(tl.Layer):
+    """A transformer block that reads tokens: embeddings, attention, a norm, and a head."""
+
+    takes_indices = True
+    input_shape = (5,)
+
+    def __init__(self):
+        self.tokens = tl.Embedding(11, 8, seed=1)
+        self.q, self.k, self.v = (tl.Linear(8, 8, seed=seed) for seed in (2, 3, 4))
+        self.norm, self.head = tl.LayerNorm(8), tl.Linear(8, CLASSES, seed=5)
+
+    def __call__(self, ids):
+        x = self.tokens(ids)
+        q, k, v = (tl.reshape(f(x), (*x.shape[:2], 2, 4)) for f in (self.q, self.k, self.v))
+        weights = tl.softmax(tl.sum(tl.reshape(q, (-1, 5, 1, 2, 4)) * tl.reshape(k, (-1, 1, 5, 2, 4)), -1), axis=2)
+        mixed = tl.sum(tl.reshape(weights, (-1, 5, 5, 2, 1)) * tl.reshape(v, (-1, 1, 5, 2, 4)), 2)
+        return self.head(tl.mean(self.norm(x + tl.reshape(mixed, x.shape)), axis=1))
+
+
+@pytest.mark.parametrize("own_batches", [False, True])
+@pytest.mark.parametrize("targets", [("tokens", "q", "v"), ("v", "head")], ids=str)
+def test_a_transformer_with_embeddings(targets, own_batches):
+    runs = runs_of(rank=[1, 3], alpha=[None, 2.0], lr=3e-3, target_modules=[targets])
+    rng, shape = np.random.default_rng(0), (STEPS, len(runs), 4) if own_batches else (STEPS, 4)
+    xs, ys = rng.integers(0, 11, (*shape, 5)), rng.integers(0, CLASSES, shape)
+    losses, stack = train_stacked(Reader(), runs, xs, ys, own_batches=own_batches)
+    assert_alike(stack, losses, Reader(), xs, ys, own_batches=own_batches)
 
 
 @pytest.mark.slow

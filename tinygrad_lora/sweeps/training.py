@@ -94,26 +94,24 @@ class StackTraining:
         """The numbers of the runs that go on."""
         return [k for k in self.members if not self.runs[k].ended]
 
-    def advance(self, to: int) -> Iterator[int]:
-        """Train up to a step, and yield after each how many runs it trained. A run whose loss is not finite ends."""
-        while self.steps < to and self.alive:
-            seeds = [self.runs[k].settings.seed for k in self.members]
-            with np.errstate(all="ignore"):  # of a run that diverges, which is no concern of the others
-                losses = self.step(*self.task.batch(self.steps, seeds))
-            self.steps += 1
-            trained = len(self.alive)
-            for k, loss in zip(self.members, losses, strict=True):
-                if self.runs[k].goes_on(loss):
-                    self.runs[k].losses.append(float(loss))
-            yield trained
-
     def train(self, moments: Sequence[int]) -> Iterator[bool]:
         """Train up to the last of these steps, and validate at each of them. Yields whether a step was one of them."""
         for moment in (moment for moment in moments if moment > self.steps):
-            for _ in self.advance(moment):
+            while self.steps < moment and self.alive:
+                self._train_once()
                 yield False
             self.validate()
             yield True
+
+    def _train_once(self) -> None:
+        """One step. A run whose loss is not finite ends."""
+        batch = self.task.batch(self.steps, [self.runs[k].settings.seed for k in self.members])
+        with np.errstate(all="ignore"):  # of a run that diverges, which is no concern of the others
+            losses = self.step(*batch)
+        self.steps += 1
+        for k, loss in zip(self.members, losses, strict=True):
+            if self.runs[k].goes_on(loss):
+                self.runs[k].losses.append(float(loss))
 
     def validate(self) -> None:
         """Compute the loss of each run on the validation split. At the last step all runs are done."""
