@@ -100,7 +100,7 @@ def passes(plan, log):
     ("functions", "code", "shown"),
     [
         ([passes], 0, ["1/1  passes: a trial", "passes     passed", "but for one thing", "All 1 checks passed."]),
-        ([fails, passes], 1, ["fails      FAILED", "it is not so. See fails.log", "1 of 2 checks failed."]),
+        ([fails, passes], 1, ["fails      FAILED", "it is not so; fails.log in", "1 of 2 checks failed."]),
         ([passes, stops, passes], 130, ["stops      stopped"]),
     ],
 )

@@ -174,9 +174,12 @@ def test_only_what_is_released_is_copied(own, tmp_path):
     course.copy_course(tmp_path / "out", {"50"})
     copies = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert copies == {"course.toml", "exercises/shared.csv", "exercises/t50/square.py"}
+    (tmp_path / "out" / "course.toml").write_text('without = ["review"]\n', encoding="utf-8")
+    assert not course.outdated(tmp_path / "out", {"50"}), "what is switched off for the class is a setting of its own"
     before = course.identity()
     (own / "exercises" / "shared.csv").write_text("1,3\n", encoding="utf-8")
     assert before[0] == course.identity()[0] == str(own) and before != course.identity()
+    assert [*course.outdated(tmp_path / "out", {"50"})] == ["exercises/shared.csv"]
 
 
 # --- What the checks do not see ---

@@ -18,6 +18,7 @@ from tinygrad_lora.learn.predictions.prediction import all_predictions
 from tinygrad_lora.learn.registry import exercise_ids, load_exercise
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
 WAIT = 180_000  # milliseconds, for Python to load on a busy machine
 pytestmark = [
     *NEEDS_A_BROWSER,
@@ -25,6 +26,11 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("npm") is None, reason="npm, which brings Python for browsers, is not installed"),
     pytest.mark.skipif(find_spec("latex2mathml") is None, reason='pip install ".[docs]"'),
 ]
+
+
+def code_in_address(code):
+    """As the documentation writes it."""
+    return "index.html" + pytest.importorskip("build_site.try_it", reason='pip install ".[docs]"').address(code)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,23 @@ def test_the_page_runs_python_and_follows_a_change(page):
     page.wait_for_selector("#numbers:has-text('16')", timeout=WAIT)
     page.wait_for_selector("#program:has-text('x * x')", timeout=WAIT)
     screenshot(page, "playground_site")
+
+
+def test_whoever_presses_the_first_button_of_the_documentation_draws_a_gradient_of_their_own_on_that_page(
+    page, address
+):
+    """One page is opened. test_docs_kinds.py looks at the button, which leads to this address."""
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    code = re.search(r"```playground [^\n]*\n:button:\n(.*?)```", text, re.DOTALL)[1]
+    page.goto(address + code_in_address(code))
+    page.reload()  # the page before it was the same but for the part that holds the code
+    page.wait_for_selector("#numbers:has-text('21')", timeout=WAIT)
+    opened = page.url.partition("#")[0]
+    written(page, "mine = tl.parameter(2.0)\nresult = tl.sqrt(8.0 * mine)\n")
+    page.wait_for_selector("#numbers:has-text('mine')", timeout=WAIT)
+    graph = page.text_content("#picture")
+    assert "mine" in graph and "gradient" in graph
+    assert page.url.partition("#")[0] == opened
 
 
 def test_an_endless_loop_ends_with_its_worker_and_the_page_lives(page):

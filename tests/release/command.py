@@ -59,7 +59,7 @@ def run(checks: Iterable[Check], plan: Plan, logs: Path) -> int:
                 note = check.run(plan, file)
             result, words = "passed", note or ""
         except Fault as fault:
-            result, words, failed = "FAILED", f"{fault}. See {log.name} in {logs}", failed + 1
+            result, words, failed = "FAILED", f"{fault}; {log.name} in {logs} has all of it", failed + 1
         except KeyboardInterrupt:
             rows.append((check.name, "stopped", time.monotonic() - start, ""))
             print(table(rows))

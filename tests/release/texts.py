@@ -11,7 +11,7 @@ VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 
 def version_of(root: Path) -> str:
     """The version of the package."""
-    return VERSION.findall(_text(root, "tinygrad_lora/__init__.py"))[0]
+    return str(VERSION.findall(_text(root, "tinygrad_lora/__init__.py"))[0])
 
 
 def different_versions(root: Path, tag: str | None = None) -> Iterator[str]:

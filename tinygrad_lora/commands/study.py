@@ -23,11 +23,7 @@ def add_command(commands: Any) -> None:
     add = parser.add_argument
     add("part", choices=(*FORMS, "consent", "export"), metavar="PART", help="pre, post, consent or export")
     add("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where the files are (here)")
-    add(
-        "--code",
-        metavar="CODE",
-        help="your code, the same both times: letters and digits that nobody else would choose",
-    )
+    add("--code", metavar="CODE", help="your code, the same both times: letters and digits that nobody else has")
     add("--consent", type=Path, metavar="FILE", help="another text to agree to")
     add("--out", type=Path, default=Path("study.csv"), metavar="FILE", help="the table (%(default)s)")
     parser.set_defaults(run=run)

@@ -143,6 +143,7 @@ def prepare() -> None:
     for module in LOADED:
         with contextlib.suppress(Exception):  # where it is not installed, a student cannot use it
             importlib.import_module(module)
+    sys.modules["distributed"] = None  # type: ignore[assignment]  # as if not installed: it needs a network
     warnings.simplefilter("ignore")
 
 

@@ -59,9 +59,10 @@ def contents(numbers: Collection[str] | None = None) -> dict[str, bytes]:
 
 
 def outdated(to: Path, numbers: Collection[str] | None = None) -> dict[str, bytes]:
-    """What of `contents` a folder does not have as it is now."""
-    now = contents(numbers).items()
-    return {name: data for name, data in now if not (to / name).is_file() or read_bytes(to / name, LARGEST) != data}
+    """What of `contents` a folder does not have as it is now. A mark that is there has settings of its own."""
+    now = contents(numbers)
+    there = {name: read_bytes(to / name, LARGEST) for name in now if (to / name).is_file()}
+    return {name: data for name, data in now.items() if name not in there or (name != MARK and there[name] != data)}
 
 
 def copy_course(to: Path, numbers: Collection[str] | None = None) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 from ...errors import ExerciseError
 from ..predictions.answered import REFUSED
 from ..predictions.prediction import Question
-from .sitting import FORMS, LEFT_OUT, form_for, items, rows_of
+from .sitting import FORMS, form_for, items, rows_of
 
+LEFT_OUT = "left-out"
 COLUMNS = ("participant", "form", "question", "answer", "right", "diagnosis", "seconds")
 Row = dict[str, Any]
 
@@ -20,7 +21,7 @@ Row = dict[str, Any]
 def collected(folder: Path) -> tuple[list[Row], int]:
     """The rows of all files below the folder; and how many others were left out.
 
-    Of one code, form and question the first counts. What is right is worked out anew, and a row whose answer is none is
+    Of one code, form and question the first counts. What is right is found out here, and a row whose answer is none is
     left out. A number stands for each code, drawn anew each time: neither names nor the order of files is in it.
     Raises ExerciseError where there is no row.
     """
@@ -34,19 +35,17 @@ def collected(folder: Path) -> tuple[list[Row], int]:
             others += judged is None or first.get(key, judged) != judged
             if judged:
                 first.setdefault(key, judged)
-    codes = sorted({code for code, _, _ in first})
+    codes = [*{code for code, _, _ in first}]
     if not codes:
         raise ExerciseError(f"{folder} holds no file of a study: students hand in study-CODE.jsonl")
-    numbers = list(range(1, len(codes) + 1))
-    random.SystemRandom().shuffle(numbers)
-    number_of, order = dict(zip(codes, numbers, strict=True)), [item.id for item in items()]
-    place = {(form, id): (i, j) for i, form in enumerate(FORMS) for j, id in enumerate(order)}
-    rows = [{**row, "participant": number_of[row["code"]]} for row in first.values()]
-    return sorted(rows, key=lambda row: (row["participant"], place[row["form"], row["question"]])), others
+    random.SystemRandom().shuffle(codes)
+    number_of = {code: number for number, code in enumerate(codes, start=1)}
+    keys = [(code, form, item.id) for code in codes for form in FORMS for item in items()]
+    return [{**first[key], "participant": number_of[key[0]]} for key in keys if key in first], others
 
 
 def _judged(row: Row, question: Question) -> Row | None:
-    """The row with what its answer says; None if it is no answer: somebody has changed the file."""
+    """The row with what is wrong with its answer; None if it is no answer: somebody has changed the file."""
     if not row["answer"]:
         return {**row, "right": 0, "diagnosis": LEFT_OUT}
     diagnosis = question.judge(row["answer"])

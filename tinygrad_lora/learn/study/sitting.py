@@ -14,14 +14,14 @@ from typing import Any, TypeAlias
 from ...errors import ExerciseError
 from ...files import parse_json, read_bytes, write_atomically
 from .. import exercises
-from ..predictions.answered import REFUSED
+from ..diagnosis import Wrong
 from ..predictions.prediction import Prediction, Question
 
 Ask: TypeAlias = Callable[[str], str]
 Show: TypeAlias = Callable[[str], object]
 FORMS = ("pre", "post")  # before the course, and after it
+KINDS: dict[str, Any] = {"code": str, "form": str, "question": str, "answer": str, "seconds": int | float}
 CODE = re.compile(r"[a-z0-9]{4,12}")
-LEFT_OUT = "left-out"
 LARGEST = 2**20  # bytes of a file: a hundred times what two sittings leave
 CONSENT = Path(__file__).with_name("consent.md")
 AGREED = ("y", "yes")
@@ -68,27 +68,17 @@ def sit(
 
 
 def _answer(question: Question, number: int, ask: Ask, show: Show) -> dict[str, Any]:
-    """What a person answers, what is wrong with it, and the seconds. What is no answer is asked again."""
+    """What a person answers, and the seconds until then. What is no answer is asked again."""
     show(f"\n{number}. {question}\n")
-    start = time.monotonic()
-    while text := ask(f"{question.needed} (Enter leaves it out): ").strip():
-        diagnosis = question.judge(text)
-        if diagnosis is None or diagnosis.code != REFUSED:
-            meant, code = question.read(text), diagnosis.code if diagnosis else None
-            said = meant if question.kind == "choice" else question.said(meant)  # letters differ from form to form
-            return {"answer": said, "right": not diagnosis, "diagnosis": code, "seconds": _since(start)}
-        show(diagnosis.sentence)
-    return {"answer": "", "right": False, "diagnosis": LEFT_OUT, "seconds": _since(start)}
-
-
-def _since(start: float) -> float:
-    return round(time.monotonic() - start, 1)
-
-
-KINDS: dict[str, tuple[type, ...]] = {
-    "code": (str,), "form": (str,), "question": (str,), "answer": (str,), "right": (bool,),
-    "diagnosis": (str, type(None)), "seconds": (int, float),
-}  # fmt: skip
+    start, said = time.monotonic(), ""
+    while not said and (text := ask(f"{question.needed} (Enter leaves it out): ").strip()):
+        try:
+            meant = question.read(text)
+        except Wrong as refusal:
+            show(str(refusal))
+        else:  # letters differ from form to form
+            said = meant if question.kind == "choice" else question.said(meant)
+    return {"answer": said, "seconds": round(time.monotonic() - start, 1)}
 
 
 def _text(path: Path) -> str:

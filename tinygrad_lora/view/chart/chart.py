@@ -143,7 +143,7 @@ class Chart(Panels):
     def line(self, x: ArrayLike, y: ArrayLike, label: str = "", *, points: bool = False, series: Series = None) -> Self:
         """A line through the points (x, y). It breaks where a number is not finite.
 
-        x, y: arrays of as many numbers (n,)
+        x, y: arrays of as many numbers (n,); one number stands for n equal ones
         label: what the legend calls it; "" leaves it out
         points: True adds a mark at each point
         series: 0 to 7; None takes the next one
@@ -156,7 +156,7 @@ class Chart(Panels):
     def points(self, x: ArrayLike, y: ArrayLike, label: str = "", *, ring: bool = False, series: Series = None) -> Self:
         """A mark at each point (x, y).
 
-        x, y: arrays of as many numbers (n,)
+        x, y: arrays of as many numbers (n,); one number stands for n equal ones
         label: what the legend calls it; "" leaves it out
         ring: True draws the outline only
         series: 0 to 7; None takes the next one
