@@ -97,7 +97,7 @@ def test_how_many_go_side_by_side_changes_no_number():
 
 
 def test_halving_ends_the_worse_half_and_no_number_of_the_others_changes():
-    settings = {"rank": [1, 2], "lr": [1e-5, 1e-3, 1e-2, 3e-2]}
+    settings = {"rank": [1, 2], "lr": [1e-5, 1e-3, 1e-2, 3e-2], "schedule": tl.cosine}
     whole, halved = swept(**settings), swept(halving=2, **settings)
     assert sorted(len(run.losses) for run in halved.runs) == [3, 3, 3, 3, 6, 6, 12, 12]
     for step in (3, 6):
@@ -166,7 +166,7 @@ def stopped_after(count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 7, 13, 20])
-@pytest.mark.parametrize("settings", [{}, {"halving": 2}, {"own_batches": True}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"halving": 2, "schedule": tl.cosine}, {"own_batches": True}], ids=str)
 def test_a_sweep_that_was_stopped_goes_on_with_the_same_numbers(tmp_path, count, settings):
     settings |= {"variant": ["lora", "dora"], "lr": [1e-3, 1e-2, 1e200], "rank": 2, "seed": [0, 1], "every": 3}
     whole = swept(**settings)

@@ -138,8 +138,7 @@ def prepare() -> None:
     def check(*args: Any, **kwargs: Any) -> None:
         """Checks run in the judge's process."""
 
-    for name in ("check", "hint", "predict", "progress", "solution"):
-        setattr(learn, name, check)
+    vars(learn).update(dict.fromkeys(("check", "hint", "predict", "progress", "solution"), check))
     for module in LOADED:
         with contextlib.suppress(Exception):  # where it is not installed, a student cannot use it
             importlib.import_module(module)

@@ -60,9 +60,8 @@ def contents(numbers: Collection[str] | None = None) -> dict[str, bytes]:
 
 def outdated(to: Path, numbers: Collection[str] | None = None) -> dict[str, bytes]:
     """What of `contents` a folder does not have as it is now. A mark that is there has settings of its own."""
-    now = contents(numbers)
-    there = {name: read_bytes(to / name, LARGEST) for name in now if (to / name).is_file()}
-    return {name: data for name, data in now.items() if name not in there or (name != MARK and there[name] != data)}
+    now = contents(numbers).items()
+    return {n: data for n, data in now if not (to / n).is_file() or (n != MARK and read_bytes(to / n, LARGEST) != data)}
 
 
 def copy_course(to: Path, numbers: Collection[str] | None = None) -> None:
