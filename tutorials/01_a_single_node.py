@@ -41,7 +41,7 @@ x = tl.parameter(6.0, "x")
 x
 
 # %% [markdown]
-# `tl.parameter` makes a node that training may change. Its value is 6, and it has no gradient yet: the "-".
+# `tl.parameter` makes a node that training may change. Its value is 6, and it has no gradient yet, hence the `-`.
 # As a picture:
 
 # %%
