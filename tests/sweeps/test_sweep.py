@@ -166,7 +166,9 @@ def stopped_after(count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 7, 13, 20])
-@pytest.mark.parametrize("settings", [{}, {"halving": 2, "schedule": tl.cosine}, {"own_batches": True}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"halving": 2, "schedule": tl.cosine}, {"own_batches": True}], ids=["plain", "halving", "batches"]
+)
 def test_a_sweep_that_was_stopped_goes_on_with_the_same_numbers(tmp_path, count, settings):
     settings |= {"variant": ["lora", "dora"], "lr": [1e-3, 1e-2, 1e200], "rank": 2, "seed": [0, 1], "every": 3}
     whole = swept(**settings)
