@@ -387,7 +387,7 @@ def test_the_page_names_what_the_first_call_allows():
         r"explains (\S+) of the largest .* float64, (\S+) in float32 and (\S+) in float16", PAGE
     ).groups()
     assert [float(bound) for bound in bounds] == [agreement.TOLERANCE[size] for size in (8, 4, 2)]
-    assert agreement.FACTOR == 4 and "4 times as much as the eager result moves" in PAGE
+    assert agreement.FACTOR == 4 and "by 4 times what that moves" in " ".join(PAGE.split())
 
 
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
@@ -413,7 +413,7 @@ def test_what_is_divided_by_such_a_difference_may_be_nan():
     x, y = np.full(40, 0.6), np.full(40, 3.0)
     assert np.isfinite(quotient(tl.constant(x), tl.constant(y)).value).all()
     assert np.isnan(tl.compile(quotient, check=True)(x, y)).all()
-    assert "then its logarithm or its inverse is infinite, and zero divided by it is NaN" in " ".join(PAGE.split())
+    assert "Then its logarithm or its inverse is infinite, and zero divided by it is NaN" in " ".join(PAGE.split())
 
 
 def test_the_page_names_the_magnitudes_and_the_passes_of_the_compiler():

@@ -83,7 +83,7 @@ def test_a_sweep_leaves_a_table_a_plot_and_the_adapters(folder, capsys):
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no signals")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_sweep_that_was_killed_goes_on_with_the_same_numbers(folder, how):
-    config = CONFIG.replace("steps = 30", "steps = 600\nside_by_side = 4").replace('["lora", "dora"]', '"lora"')
+    config = CONFIG.replace("steps = 30", "steps = 3000\nside_by_side = 4").replace('["lora", "dora"]', '"lora"')
     (folder / "rates.toml").write_text(config.replace("every = 5", "halving = 1"))
     kills = 0
     command = [sys.executable, "-m", "tinygrad_lora", "sweep", "rates.toml"]

@@ -1,5 +1,7 @@
 """Activations that pretrained networks use, beside those of the library."""
 
+from __future__ import annotations  # refusals read them as they are written
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Layers that bring each vector to the same scale."""
 
+from __future__ import annotations  # refusals read them as they are written
+
 from math import prod
 from typing import Any
 

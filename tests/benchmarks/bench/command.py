@@ -83,7 +83,7 @@ def bench_parser() -> Parser:
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
     parser.add_argument("--update-docs", type=Path, metavar="FILE", help="put the table into this page of the docs")
     parser.set_defaults(run=run)
-    others = parser.add_subparsers(action=NothingBefore)
+    others = parser.add_subparsers(action=NothingBefore, metavar="COMMAND")
     adding = (add_variants, add_finetune, add_microgpt, add_serving, add_sweep, add_study, add_grading, add_feedback)
     for add_command in adding:
         add_command(others)
