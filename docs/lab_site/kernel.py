@@ -16,6 +16,7 @@ from .wheels import Wheel, copy_wheel, write_wheel
 
 APP, EXTENSION = "jupyterlite-core", "jupyterlite-pyodide-kernel"
 OF_THE_EXTENSION = ("piplite", "pyodide_kernel", "ipykernel")  # wheels that it brings along
+UNUSED = ("tinygrad_lora/grading/", "tinygrad_lora/play/")  # a browser has no processes, and no server
 NEEDS = ("numpy>=2", "graphviz>=0.20", "rich>=13")
 STAND_INS = Path(__file__).with_name("sqlite3_stand_in.py")
 
@@ -25,9 +26,10 @@ def write_python(folder: Path, wheels: dict[str, Path]) -> list[str]:
     pyodide.write_core(folder)
     lock = json.loads((folder / "pyodide-lock.json").read_text(encoding="utf-8"))
     platform = f"cp311-cp311-{lock['info']['platform']}_{lock['info']['arch']}"
+    own = [(path, content) for path, content in pyodide.package_files() if not path.startswith(UNUSED)]
     made = [
         (Wheel("numpy", pyodide.NUMPY_VERSION, platform), list(pyodide.numpy_files()), ()),
-        (Wheel("tinygrad-lora", tinygrad_lora.__version__), list(pyodide.package_files()), NEEDS),
+        (Wheel("tinygrad-lora", tinygrad_lora.__version__), own, NEEDS),
         (Wheel("sqlite3", "1.0"), [("sqlite3.py", STAND_INS.read_bytes())], ()),
         (Wheel("ssl", "1.0"), [], ()),  # the browser speaks TLS itself
     ]

@@ -26,7 +26,7 @@ from .wire import Channel, Gone, Misbehaved
 
 RECURSION = sys.getrecursionlimit()  # Python's own
 PATIENCE = 2.0  # times the limit of an exercise: a machine that grades is busy
-CELL, CELLS = 5.0, 20.0  # seconds for one cell, and for all
+CELL, WAITING, CELLS = 5.0, 10.0, 30.0  # seconds: of the processor for a cell, of the clock, and for all cells
 LOADED = (
     "tinygrad_lora.data", "tinygrad_lora.models.names", "tinygrad_lora.view.paths", "tinygrad_lora.view.plots",
     "numpy.random", "numpy.linalg", "importlib.readers", "importlib.resources.readers", "encodings.utf_8_sig",
@@ -65,11 +65,11 @@ class Service:
         end, problems = time.monotonic() + CELLS, []
         for name, source in cells:
             try:
-                with guard.time_limit(max(0.05, min(CELL, end - time.monotonic()))):
+                with guard.time_limit(max(0.05, min(WAITING, end - time.monotonic())), CELL):
                     run(compiled(source, f"<{name}>"), vars(self._module))
             except TookTooLongError as error:
                 place = line_of(error.__traceback__) or "its start"
-                problems.append(f"{name}: stopped after {CELL:g} seconds at {place}")
+                problems.append(f"{name}: stopped, since it takes more than {CELL:g} seconds, at {place}")
             except SyntaxError as error:
                 problems.append(f"{name}{NO_PYTHON}{error.lineno}: {error.msg}")
             except BaseException as error:
