@@ -131,8 +131,8 @@ def test_some_faults_in_the_planner_are_found(campaign):
 @pytest.mark.slow
 def test_more_faults_in_the_planner_are_found(campaign):
     some = planted_faults.Campaign(campaign.cases[::3], runs=5)
-    fates, found = fates_of(some, planted_faults.mutants()[::6])
-    assert len(fates) >= 125 and found >= 35
+    fates, found = fates_of(some, planted_faults.mutants()[::9])
+    assert len(fates) >= 85 and found >= 25
 
 
 @pytest.mark.long
@@ -146,10 +146,10 @@ def test_every_fault_in_the_planner_is_found_or_is_none(campaign, golden):
 
 @pytest.mark.slow
 def test_faults_in_the_text_are_found(campaign):
-    """Every sixteenth of them: arrays in the place of others, lines that are gone or in another order, rows not cut."""
+    """Every 24th of them: arrays in the place of others, lines that are gone or in another order, rows not cut."""
     objections, holes = 0, []
     for case in campaign.cases:
-        for told, planned in list(planted_faults.text_mutants(campaign.plain[case.name]))[::16]:
+        for told, planned in list(planted_faults.text_mutants(campaign.plain[case.name]))[::24]:
             try:
                 function = case.function(planned)
             except Exception:
@@ -161,7 +161,7 @@ def test_faults_in_the_text_are_found(campaign):
                 loud = case.name == "empty" and "it raises" in wrong  # where nothing is, NumPy still compares shapes
                 holes += [(case.name, told, wrong)] if wrong and not loud else []
     assert not holes
-    assert objections > 200
+    assert objections > 150
 
 
 def test_an_array_is_not_read_in_another_dtype(monkeypatch):
