@@ -63,7 +63,7 @@ def swapped_words(steps: int) -> Task:
     short = [sentence for sentence in movie_sentences() if len(reader.tokenizer.encode(sentence)) <= TOKENS - 1]
     learned, tested = word_order(short, tested=300)
     task = Classifying(reader, learned, tested)
-    grid = {"variant": ["lora", "rslora", "lora_plus", "pissa"], "rank": [8], "lr": [1e-3, 4e-3], "seed": list(SEEDS)}
+    grid = {"variant": ["lora", "rslora", "lora_plus", "pissa"], "rank": [8], "lr": [2.5e-4, 1e-3], "seed": list(SEEDS)}
     pairs = (task.tokens, task.labels), (task.test_tokens, task.test_labels)
     options = {"exclude_modules": ["head", "pooler.dense"], "modules_to_save": ["head"]}
     return Task(task.model, *pairs, grid, steps or 100, 32, options)
