@@ -80,3 +80,10 @@ def test_the_page_gets_the_table_and_the_plot(small, tmp_path, capsys):
 def test_an_unknown_task_is_refused(capsys):
     assert main(["study", "digit"]) == 2
     assert "there is no task called 'digit'" in capsys.readouterr().err
+
+
+def test_a_page_without_a_place_is_refused_before_anything_is_trained(small, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n", encoding="utf-8")
+    assert main(["study", "--folder", str(tmp_path / "runs"), "--update-docs", str(page)]) == 2
+    assert "has no place for the small" in capsys.readouterr().err and not (tmp_path / "runs").exists()

@@ -181,6 +181,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"there is no task called {unknown[0]!r}; there are {', '.join(TASKS)}")
     if args.out:
         check_place(args.out)
+    for name in names if args.update_docs else ():
+        page_with(args.update_docs, name, "")  # a page without a place for it is better missed now than in an hour
     texts, records = {}, {}
     for name in names:
         try:
