@@ -60,6 +60,8 @@ myst_fence_as_directive = ["show", "playground"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
+# Pages of notebooks that are built without running them, as patterns: the tests run most tutorials elsewhere.
+nb_execution_excludepatterns = os.environ.get("TINYGRAD_LORA_DOCS_NOT_RUN", "").split()
 nb_execution_cache_path = str(notebooks.cache_folder())
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120

@@ -229,6 +229,10 @@ def test_the_page_of_the_engine_asks_ten_questions_and_runs_every_file():
 # --- The built pages ---
 
 
+TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
+RUN_HERE = ("03", "07")
+
+
 class Page(HTMLParser):
     """What a page links to, loads and can be linked at."""
 
@@ -254,6 +258,9 @@ class Page(HTMLParser):
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    # All tutorials are run by tests/learn/test_tutorials.py; here two of them, so that pages have outputs.
+    others = " ".join(f"*{path.stem}*" for path in TUTORIALS if path.stem[:2] not in RUN_HERE)
+    environment["TINYGRAD_LORA_DOCS_NOT_RUN"] = others
     options = ["-W", "--keep-going", "-q", "-j", "auto", "-d", folder / "doctrees"]
     build = ["-m", "sphinx", *options, ROOT / "docs", folder / "html"]
     done = subprocess.run([sys.executable, *map(str, build)], env=environment, capture_output=True, text=True)
@@ -315,12 +322,12 @@ def test_what_a_page_shows_is_made_by_the_package(site, page):
 @pytest.mark.slow
 def test_charts_of_the_tutorials_are_on_their_pages(site):
     found = []
-    for path in sorted((ROOT / "tutorials").glob("*.py")):
+    for path in [path for path in TUTORIALS if path.stem[:2] in RUN_HERE]:
         page = (site / "generated" / "tutorials" / f"{path.stem}.html").read_text(encoding="utf-8")
         for title in re.findall(r'^chart = tl\.Chart\(\s*"([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE):
             assert f'<img alt="{title}' in page, path.stem
             found.append(title)
-    assert len(found) > 5, "the others need an answer first"
+    assert len(found) > 3, "the others need an answer first"
 
 
 @pytest.mark.slow
