@@ -66,8 +66,9 @@ def test_there_are_enough_machine_made_answers():
 
 @pytest.mark.slow
 def test_what_is_marked_as_equivalent_is_a_change_and_passes():
+    """Of every third exercise; `python3 run.py bench feedback` looks at all."""
     marked = {*equivalents()}
-    for id in sorted({id for id, _ in marked}):
+    for id in sorted({id for id, _ in marked})[::3]:
         exercise = load_exercise(id)
         drawn = {answer.title: answer for answer in candidates(exercise)}
         for title in (title for own, title in marked if own == id):

@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("npm") is None, reason="npm, which brings Python for browsers, is not installed"),
 ]
 NAMES = [f"{path.stem}.ipynb" for path in sorted((ROOT / "tutorials").glob("[0-9]*.py"))]
-IN_CI = ["01", "04", "07", "12"]  # the others take some minutes more: `-m long`
+IN_CI = ["01", "12"]  # the others take some minutes more: `-m long`
 
 
 @pytest.fixture(scope="module")
