@@ -76,6 +76,14 @@ def test_a_class_with_many_points_has_few_bars():
     assert 5 < class_page(class_, "04").count('class="bar"') <= 20
 
 
+def test_a_small_class_has_a_small_picture():
+    page = class_page({"ada": student(("04-topo", 1, None))}, "04")
+    assert re.search(r"1 students?, 1 exercise\. The median", page)
+    width, height = map(int, re.search(r'<svg[^>]*class="bars"[^>]*width="(\d+)" height="(\d+)"', page).groups())
+    assert width < 200 and height < 200
+    assert "width: 100%" not in page.partition(".bars {")[2].partition("}")[0], "it may shrink, and does not grow"
+
+
 def test_hints_are_calls_in_cells_and_no_comments():
     cells = ['x = 1\nhint("04-topo")', "# hint('04-twice')", "hint( '04-diamond' )", 'hint("04-top', "print('hint')"]
     assert hints_asked([{"cells": [["cell", text] for text in cells]}]) == {"04-topo", "04-diamond"}

@@ -29,8 +29,8 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
     out_of = next(result["out_of"] for result in results.values())
     count = sum(not one.exercise.endswith(GROUP) for one in exercises)
     lead = (
-        f"{len(results)} students, {count} exercises. The median is {statistics.median(points):g} of {out_of} points, "
-        f"the average {statistics.fmean(points):.1f}; they reach from {points[0]} to {points[-1]}."
+        f"{len(results)} students, {count} exercise{'s' * (count != 1)}. The median is {statistics.median(points):g} "
+        f"of {out_of} points, the average {statistics.fmean(points):.1f}; they reach from {points[0]} to {points[-1]}."
     )
     return page(
         f"{title}: class report",
@@ -113,7 +113,8 @@ def _distribution(points: Sequence[int], out_of: int) -> Markup:
             words.append(f"from {first}: {counts[i]}")
     together = f"; each bar is the number below it and the next {width - 1}" if width > 1 else ""
     note = f"Students by their points{together}."
-    size = {"viewBox": f"0 0 {len(range(0, out_of + 1, width)) * BAR} {TALL + 42}"}
+    wide, high = len(range(0, out_of + 1, width)) * BAR, TALL + 42
+    size = {"viewBox": f"0 0 {wide} {high}", "width": wide, "height": high}
     drawing = element("svg", *parts, role="img", aria_label=f"{note} {'; '.join(words)}.", class_="bars", **size)
     return joined([drawing, element("p", note, class_="note")])
 
