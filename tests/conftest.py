@@ -93,3 +93,14 @@ def browser() -> Iterator[object]:
 
     with chromium() as started:
         yield started
+
+
+@pytest.fixture
+def operations_go_again():
+    """Operations that an example adds are gone after the test."""
+    from tinygrad_lora.core.node import Op
+
+    known = dict(Op.registry)
+    yield
+    Op.registry.clear()
+    Op.registry.update(known)

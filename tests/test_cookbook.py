@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_lora.core.node import Op
-
 ROOT = Path(__file__).resolve().parents[1]
 for library in ("sphinx", "docutils"):
     if importlib.util.find_spec(library) is None:
@@ -23,12 +21,7 @@ RECIPES = [(page.stem, *recipe) for page in PAGES for recipe in recipes(page.rea
 NAMES = [f"{page}: {title}" for page, title, _ in RECIPES]
 
 
-@pytest.fixture(autouse=True)
-def _operations_that_a_recipe_adds_go_again():
-    known = dict(Op.registry)
-    yield
-    Op.registry.clear()
-    Op.registry.update(known)
+pytestmark = pytest.mark.usefixtures("operations_go_again")
 
 
 def own(text):

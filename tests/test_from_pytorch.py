@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_lora.core.node import Op
-
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "from_pytorch.md").read_text(encoding="utf-8")
 SECTION = re.compile(
@@ -19,12 +17,7 @@ SECTION = re.compile(
 PAIRS = [pytest.param(m["torch"], m["ours"], m["printed"], id=m["title"]) for m in SECTION.finditer(PAGE)]
 
 
-@pytest.fixture(autouse=True)
-def _operations_that_an_example_adds_go_again():
-    known = dict(Op.registry)
-    yield
-    Op.registry.clear()
-    Op.registry.update(known)
+pytestmark = pytest.mark.usefixtures("operations_go_again")
 
 
 def printed_by(code):
