@@ -20,22 +20,20 @@ from ..grading.submissions import submissions
 from ..learn.own.course import MARK
 from ..learn.settings import require_on
 from ..terminal import counting, show_table
-from .output import add_open, opened
+from .output import add_open, new_command, opened
 
 LONGEST_SEED = 100  # bytes of its file
 
 
 def add_command(commands: Any) -> None:
     """Add `grade` to the commands of a parser."""
-    parser = commands.add_parser(
-        "grade",
-        help="grade a class: scores, feedback for each student, and a report",
-        description="Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run "
-        "in another. What was graded already is not graded again, so a run that was stopped goes on.",
-        epilog="Submissions are files (the student is the file's name), folders with the files of one student, or "
+    where = (
+        "Submissions are files (the student is the file's name), folders with the files of one student, or "
         "nbgrader's submitted/STUDENT/ASSIGNMENT. On Linux each runs in a sandbox made by bubblewrap. Where there is "
-        "no sandbox, nothing is graded, unless you say --trusted.",
+        "no sandbox, nothing is graded, unless you say --trusted."
     )
+    help = "grade a class: scores, feedback for each student, and a report"
+    parser = new_command(commands, "grade", run, help, epilog=where)
     add = parser.add_argument
     add("submissions", type=Path, metavar="SUBMISSIONS", help="folder of the submissions")
     add("--exercises", required=True, metavar="04|04-topo,...", help="tutorials (04,05) or exercises (04-topo,...)")
@@ -54,11 +52,14 @@ def add_command(commands: Any) -> None:
     add("--fresh", action="store_true", help="grade everything again")
     add("--json", action="store_true", help="print the results as JSON")
     add("--quiet", action="store_true", help="show no progress bar and no table")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Grade. Raises ExerciseError where there is nothing to grade, or the grader fails its own check."""
+    """Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run in another. What
+    was graded already is not graded again, so a run that was stopped goes on.
+
+    Raises ExerciseError where there is nothing to grade, or the grader fails its own check.
+    """
     if args.jobs < 1 or args.budget < 1 or args.cpu < 1 or args.memory < 256 or (args.seed or 0) < 0:
         raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
     ids, handed_in = chosen(args.exercises), submissions(args.submissions, args.out)
