@@ -29,7 +29,8 @@ SETTINGS = {  # what forbids namespaces on some systems: the value that forbids,
 CONTAINER = (
     'docker run --rm -v CHECKOUT:/source -v "$PWD":/class -w /class \\\n'
     "  --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined \\\n"
-    f"  --security-opt apparmor=unconfined python:3.13 sh -c '{from_checkout('grade', '/source')} && tinygrad-lora grade SUBMISSIONS --exercises 04'"
+    "  --security-opt apparmor=unconfined python:3.13 \\\n"
+    f"  sh -c '{from_checkout('grade', '/source')} && tinygrad-lora grade SUBMISSIONS --exercises 04'"
 )
 
 
