@@ -88,8 +88,6 @@ def test_an_interrupted_fetch_leaves_nothing_behind(wheel, monkeypatch):
     assert entries() == []
 
 
-@pytest.mark.slow
-@needs_pip
 def test_a_folder_that_pip_removes_while_it_is_measured_is_passed_over(tmp_path, monkeypatch):
     (tmp_path / "pip-unpack").mkdir()
     (tmp_path / "package.whl").write_bytes(bytes(7))
@@ -104,6 +102,8 @@ def test_a_folder_that_pip_removes_while_it_is_measured_is_passed_over(tmp_path,
     assert fetch._size(tmp_path) == 7
 
 
+@pytest.mark.slow
+@needs_pip
 def test_without_a_network_it_says_what_to_do(wheel, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(ModelError, match=r"connect to the network .* or download small-1\.0-\S+ on .* --from"):
