@@ -13,7 +13,7 @@ from ..errors import ExerciseError
 from ..files import read_bytes, write_atomically
 from ..grading.exports import write_all
 from ..grading.gradebook import filled
-from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
+from ..grading.grading import GradingSettings, chosen, grade_all, job_of, self_check, workers_of_this_machine, working
 from ..grading.page import unreadable
 from ..grading.sandbox.bubblewrap import exposing
 from ..grading.submissions import submissions
@@ -81,11 +81,11 @@ def run(args: argparse.Namespace) -> int:
     results: dict[str, Any] = {}
     earlier = 0
     pool, done, make = _executor(args)
-    with pool as workers:
-        self_check(ids, workers.submit, settings)
+    with pool as submit:
+        self_check(ids, submit, settings)
         print(settings.held, file=sys.stderr if args.json else sys.stdout, flush=True)
         with counting(len(handed_in), "Grading", args.json or args.quiet) as show:
-            for submission, result, before in grade_all(handed_in, ids, settings, kept, workers.submit, done, make):
+            for submission, result, before in grade_all(handed_in, ids, settings, kept, submit, done, make):
                 results[submission.name] = result
                 earlier += before
                 show(len(results), submission.name)
@@ -135,7 +135,7 @@ def out_of_sight(*folders: Path) -> None:
 def _executor(args: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:
     """Who grades: processes on this machine, or a cluster."""
     if args.scheduler is None:
-        return Workers(args.jobs), as_completed, job_of
+        return working(args.jobs), as_completed, job_of
     from ..grading import cluster
 
-    return cluster.DaskCluster(args.scheduler), cluster.as_completed, cluster.job_of
+    return cluster.working(args.scheduler), cluster.as_completed, cluster.job_of
