@@ -13,7 +13,7 @@ from ...core.node import Array
 from ..cases import numbers
 from ..diagnosis import Diagnosis, Example, Wrong, example
 from ..exact import same
-from . import arguments as exchanged, shapes, shares, values
+from . import arguments as exchanged, shapes, values
 from .evidence import Factors, GradientCase, RuleTrial, Subject, quietly, trials_of
 from .measuring import STEP, uncertainty
 
@@ -26,7 +26,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
 )  # fmt: skip
 OF_ONE_SHAPE: tuple[Hypothesis, ...] = (
     values.constant_factor, values.whole_numbers, values.mask, exchanged.other_argument, values.local_derivative,
-    shares.overwritten, values.one_factor,
+    values.overwritten, values.one_factor,
 )  # fmt: skip
 Alternatives = Mapping[str, tuple[str, Callable[..., Any]]]
 
