@@ -13,7 +13,7 @@ from ..learn.own.begin import new_exercise
 from ..learn.own.course import COURSE, FIRST, LAST, copy_course, is_own, outdated
 from ..learn.own.gates import refuse_faulty
 from ..learn.registry import load_exercise
-from ..learn.release import nbgrader, notebook, otter
+from ..learn.release import graders, notebook
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
 from ..learn.settings import PARTS, switched_off, write_settings
@@ -26,8 +26,8 @@ FORMATS: dict[str, tuple[Maker, str]] = {
     "student": (notebook.student, "{stem}.ipynb"),
     "lab": (notebook.lab, "{stem}.ipynb"),
     "instructor": (notebook.instructor, "{stem}.ipynb"),
-    "nbgrader": (nbgrader.source_notebook, "source/{stem}/{stem}.ipynb"),
-    "otter": (otter.source_notebook, "{stem}/{stem}.ipynb"),
+    "nbgrader": (graders.for_nbgrader, "source/{stem}/{stem}.ipynb"),
+    "otter": (graders.for_otter, "{stem}/{stem}.ipynb"),
 }
 EXECUTED = "instructor"  # the format whose notebooks have outputs
 LARGEST = 256 * 2**20  # bytes of a notebook with outputs

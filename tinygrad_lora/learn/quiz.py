@@ -29,7 +29,7 @@ from .cases import numbers, random_graph
 from .checking.report import picture_of
 from .diagnosis import Diagnosis, Wrong
 from .exact import as_array
-from .predictions.foreseen import UNFORESEEN, Foreseen, judged
+from .predictions.prediction import UNFORESEEN, Foreseen, judged
 from .predictions.sealed import number_token, seal
 
 ASKED = ("values", "gradients", "both")
