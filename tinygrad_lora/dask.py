@@ -1,7 +1,5 @@
 """Dask's cluster, for whoever spreads work over several machines. The only module that imports it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .errors.install import with_extra

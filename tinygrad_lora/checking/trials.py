@@ -1,13 +1,11 @@
 """One pass tried on one program: alone, among other passes, and in compiled programs; and the faults that it shows."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -233,7 +231,7 @@ class PassTrial:
         places = {"after": self.before, "before": self.after}
         return " and ".join(f"{word} {', '.join(map(name_of, passes))}" for word, passes in places.items() if passes)
 
-    def simpler(self) -> list[PassTrial]:
+    def simpler(self) -> list[Self]:
         """Trials with fewer of the other passes: first with none, then each with one left out."""
         if not (self.before or self.after):
             return []

@@ -1,7 +1,5 @@
 """Grading a whole class: jobs for workers, results kept as they come, nothing graded twice."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import inspect

@@ -1,7 +1,5 @@
 """What was tried and what came out, in a file of the user's own. Nothing leaves the machine."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

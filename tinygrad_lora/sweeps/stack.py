@@ -1,7 +1,5 @@
 """Adapters of one kind, side by side over one base: A (n, in, r) and B (n, r, out)."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any

@@ -19,14 +19,9 @@ def state_of(rng: np.random.Generator) -> Any:
 def generator_in(state: Any) -> np.random.Generator:
     """A generator in this state."""
     rng = np.random.Generator(getattr(np.random, _GENERATORS[_GENERATORS.index(state["bit_generator"])])(0))
-    restore(rng, state)
-    return rng
-
-
-def restore(rng: np.random.Generator, state: Any) -> None:
-    """Bring a generator into this state."""
     arrays = {k: np.array(v, dtype=np.uint64) if isinstance(v, list) else v for k, v in state["state"].items()}
     rng.bit_generator.state = {**state, "state": arrays}
+    return rng
 
 
 def content_of(slot: Any) -> Any:

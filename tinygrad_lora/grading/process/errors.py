@@ -18,17 +18,11 @@ def error_of(message: dict[str, Any], operation: Any) -> BaseException:
     except Exception:
         made = error_class("Error")(text)
     made.students_line = message["line"][:300]
-    if _is_operation(operation):
-        made.operation = tuple(operation)
+    match operation:
+        case [Op(), tuple() as operands, dict()] if type(operation) is list:
+            if {*map(type, operands)} <= {ComputationNode}:
+                made.operation = tuple(operation)
     return made
-
-
-def _is_operation(x: Any) -> bool:
-    """Whether this is what an error of the package says of a call: an operation, its operands, its parameters."""
-    match x:
-        case [Op(), tuple() as operands, dict()]:
-            return type(x) is list and {*map(type, operands)} <= {ComputationNode}
-    return False
 
 
 def error_class(name: str) -> type[Exception]:

@@ -4,8 +4,6 @@ A mistake gets a name only if the name explains every trial. One trial alone can
 constant times the other.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +24,15 @@ from .measuring import STEP, Scalar, Values, differences, settled
 TRIALS = 3
 Factors = Mapping[str, float]  # numbers that may have been forgotten, by what they are
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RuleTrial:
+    """One set of operands, with the student's answers and the true gradients, by name."""
+
+    values: Values
+    truth: Values
+    answers: Values
 
 
 @dataclass(frozen=True)
@@ -92,15 +99,6 @@ def split(result: Any, names: Sequence[str]) -> Values:
         raise refuse("count", sentence)
     parts = zip(names, (part() if type(part) is FunctionType else part for part in result), strict=True)
     return {name: None if part is None else as_array(part, f"the gradient of {name}") for name, part in parts}
-
-
-@dataclass(frozen=True)
-class RuleTrial:
-    """One set of operands, with the student's answers and the true gradients, by name."""
-
-    values: Values
-    truth: Values
-    answers: Values
 
 
 @dataclass(frozen=True)
