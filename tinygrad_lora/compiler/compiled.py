@@ -297,8 +297,10 @@ def compile(
     >>> tl.compile(tl.Linear(3, 1, seed=0))(np.ones((2, 3))).shape
     (2, 1)
     """
-    settings: dict[str, Any] = {"passes": passes, "buffers": buffers, "engine": engine, "without": without}
-    decorate = partial(CompiledFunction, check=check, memory=memory, **settings)
+
+    def decorate(f: Callable[..., Any]) -> CompiledFunction:
+        return CompiledFunction(f, passes, buffers=buffers, engine=engine, without=without, check=check, memory=memory)
+
     return decorate if function is None else decorate(function)
 
 
