@@ -115,13 +115,17 @@ def refuse_unequal(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
         raise ShapeError(f"mse: y has shape {shape} and the target {target}{remedy}")
 
 
-def refuse_labels(labels: Any, samples: tuple[int, ...], classes: int) -> None:
-    """Raise unless the node `labels` holds a class for each of the samples."""
+def refuse_labels(labels: Any, logits: tuple[int, ...], mask: Any) -> None:
+    """Raise unless the node `labels` holds a class for each sample of logits of that shape, and a mask fits it."""
+    if not logits:
+        raise ShapeError("cross_entropy: logits is a single number: pass an array with a score for each class")
+    classes = logits[-1]
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
-    if labels.shape != samples:
-        logits = (*samples, classes)
-        raise ShapeError(f"cross_entropy: logits {logits} need labels of shape {samples}, not {labels.shape}")
+    if labels.shape != logits[:-1]:
+        raise ShapeError(f"cross_entropy: logits {logits} need labels of shape {logits[:-1]}, not {labels.shape}")
+    if mask is not None and np.shape(mask) != labels.shape:
+        raise ShapeError(f"cross_entropy: labels {labels.shape} need a mask of that shape, not {np.shape(mask)}")
     if labels.known and labels.size and (labels.value.min() < 0 or labels.value.max() >= classes):
         wrong = next(t for t in labels.value.flat if not 0 <= t < classes)
         raise ValueError(
