@@ -148,9 +148,9 @@ def as_indices(indices: Sequence[Any]) -> list[Any]:
 
 
 def name_of_dtype(dtype: Any) -> str:
-    """The name of a dtype, such as "float32". None, which is float64 to NumPy, raises DtypeError."""
-    if dtype is None:
-        raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
+    """The name of a dtype, such as "float32". Raises DtypeError for None, which is float64 to NumPy, and for text."""
+    if dtype is None or np.dtype(dtype).kind not in "biuf":
+        raise DtypeError(f"cast: dtype is {dtype!r}: pass a dtype of real numbers, such as 'float32'")
     return np.dtype(dtype).name
 
 

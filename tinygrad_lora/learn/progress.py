@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,24 @@ def progress_file() -> Path:
 
 
 def remember(records: Iterable[dict[str, Any]]) -> None:
-    """Add lines to the file, in one write. A disk that is full or read-only must not stop a student: then nothing."""
+    """Add lines to the file, in one write. A disk that is full or read-only must not stop a student, but is named."""
     now = round(time.time(), 3)
     text = "".join(json.dumps({"time": now, **record}) + "\n" for record in records)
-    with contextlib.suppress(OSError, FormatError):
+    try:
         path = progress_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         # If the last line was cut off, begin a new one: only that line is lost.
         start = "\n" if path.exists() and _end_of(path, 1) not in (b"", b"\n") else ""
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(start + text)
+    except (OSError, FormatError) as error:
+        reason = getattr(error, "strerror", None) or error
+        _say_once(f"Progress is not kept ({reason}). Let {VARIABLE} name a file that can be written.")
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 def remembered() -> Iterator[dict[str, Any]]:
