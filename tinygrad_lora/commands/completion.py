@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors.install import with_extra
-from .output import FUNCTIONS, new_command
+from .output import FUNCTIONS, Arguments, Commands, new_command
 
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")  # which of them depends on the version of shtab
 FOLDERS = ("DIR", "SUBMISSIONS")  # of the words in capitals, those that stand for a folder; other paths are files
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `completion` to the commands of a parser."""
     where = (
         'In ~/.bashrc: eval "$(tinygrad-lora completion bash)". In ~/.zshrc, after compinit: '
@@ -23,7 +23,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Print a script with which a shell completes commands, options and what they are given: exercises, tutorials,
     models, files.
 

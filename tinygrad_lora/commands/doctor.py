@@ -1,6 +1,5 @@
 """What this machine has of what the package can use: the command `tinygrad-lora doctor`."""
 
-import argparse
 import json
 import os
 import platform
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +17,7 @@ from ..models.files.cache import cache_folder, is_installed
 from ..models.files.catalog import CATALOG
 from ..terminal import show_table
 from ..view.graphviz.engines import engine_in_use
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 # The optional libraries, by the extra that installs them: what they are for.
 EXTRAS = {
@@ -124,13 +122,13 @@ def facts() -> dict[str, str]:
     }
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `doctor` to the commands of a parser."""
     parser = new_command(commands, "doctor", run, "show versions, engines, and which optional parts are missing")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Show versions, which Graphviz draws, which library multiplies matrices, and which optional parts are missing,
     with the command that installs each.
 

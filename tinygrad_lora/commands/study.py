@@ -1,8 +1,6 @@
 """The command `tinygrad-lora study`: twelve questions before and after a course, and a table without names."""
 
-import argparse
 from pathlib import Path
-from typing import Any
 
 from ..errors import ExerciseError
 from ..files import read_bytes, write_atomically
@@ -10,10 +8,10 @@ from ..learn.study.export import as_csv, collected, summary
 from ..learn.study.sitting import CONSENT, FORMS, LARGEST, sit
 from ..terminal import show_table
 from .check import wrapped
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `study` to the commands of a parser."""
     add = new_command(commands, "study", run, "measure what a course does: a test before and after").add_argument
     add("part", choices=(*FORMS, "consent", "export"), metavar="PART", help="pre, post, consent or export")
@@ -23,7 +21,7 @@ def add_command(commands: Any) -> None:
     add("--out", type=Path, default=Path("study.csv"), metavar="FILE", help="the table (%(default)s)")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """For students: twelve questions before a course (pre) and after it (post), for which they give consent. For
     teachers: a table of all answers, without names (export), and the text of the consent (consent).
 
