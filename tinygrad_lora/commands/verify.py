@@ -40,7 +40,7 @@ def verified(exercise: Exercise) -> int:
         for one in changed_solutions(exercise):
             tried.append(one)
             show(len(tried), "")
-    survivors, unnamed = [one for one in tried if one.survives], [one for one in tried if one.unnamed]
+    survivors, unnamed = [one for one in tried if not one.diagnosis], [one for one in tried if one.unnamed]
     cases = Cases(exercise) if survivors else None
     calls = [(one, *cases.telling(one)) for one in survivors if cases]
     lines = [f"lacks: {sentence}" for sentence in shortcomings(exercise)]

@@ -1,7 +1,7 @@
 """The same call twice: whatever a function keeps from one call to the next shows in what it gives the second time."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,15 +33,15 @@ def again(x: Any) -> Any:
     return copy.deepcopy(x) if isinstance(x, np.random.Generator) else x
 
 
-def kept(x: Any) -> Any:
-    """A result as it is now: its lists, dictionaries, sets and arrays may be filled up later."""
+def kept(x: Any, other: Callable[[Any], Any] = lambda x: x) -> Any:
+    """A thing as it is now: its lists, dictionaries, sets and arrays may be filled later. `other` copies the rest."""
     if type(x) is np.ndarray:
-        return x.copy()
+        return np.array(x)
     if type(x) in (list, tuple):
-        return type(x)(map(kept, x))
+        return type(x)([kept(part, other) for part in x])
     if type(x) is set:
         return set(x)
-    return {key: kept(part) for key, part in x.items()} if type(x) is dict else x
+    return {key: kept(part, other) for key, part in x.items()} if type(x) is dict else other(x)
 
 
 def require_repeated(name: str, first: Any, second: Any, *, drawn: bool = False) -> None:

@@ -47,10 +47,6 @@ class ChangedSolution:
     diagnosis: Diagnosis | None
 
     @property
-    def survives(self) -> bool:
-        return self.diagnosis is None
-
-    @property
     def unnamed(self) -> bool:
         """Whether a student would be told that it is wrong, and not what is."""
         return self.diagnosis is not None and self.diagnosis.code in UNNAMED
