@@ -12,8 +12,7 @@ from .exceptions import explained, words_of
 from .exchange import Replacement, exchanged
 from .guard import CALLED, Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
-from .signatures import methods_of, misfit, names_of
-from .stubs import is_blank
+from .signatures import is_blank, methods_of, misfit, names_of
 
 Values = Mapping[str, Any]  # what a student wrote, by name, and what the checks ask for beside it
 SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have another seed and a larger budget
