@@ -105,7 +105,7 @@ def weighted_sum(w: ProgramWriter) -> int:
         weighted = w.write("scale", a, factor=w.one((2, 3, -1, 0.5)))
     else:
         weighted = w.write("multiply", a, w.pick_beside(a, new=0.7))
-    return kinds_shape.reduced_over(w, "sum", weighted)
+    return reduced("sum", w, weighted)
 
 
 def transposed_product(w: ProgramWriter) -> int:

@@ -6,13 +6,9 @@ from typing import Any
 from .writer import ProgramWriter, is_float
 
 
-def reduced(word: str, w: ProgramWriter) -> int:
-    """The reduction of an array over some axes, counted from the front or the back."""
-    return reduced_over(w, word, w.pick())
-
-
-def reduced_over(w: ProgramWriter, word: str, x: int) -> int:
-    """The reduction of line x over some axes, counted from the front or the back."""
+def reduced(word: str, w: ProgramWriter, x: int | None = None) -> int:
+    """The reduction of line x, or of some array, over some axes, counted from the front or the back."""
+    x = w.pick() if x is None else x
     n = w.values[x].ndim
     axis: Any = None
     if n and w.chance(0.85):

@@ -5,10 +5,9 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,35 +28,24 @@ EXTRAS = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
-    """One extra: which of its libraries are here, and the command that installs the rest."""
-
-    extra: str
-    purpose: str
-    versions: dict[str, str]
-    missing: tuple[str, ...]
-
-    @property
-    def command(self) -> str:
-        """What installs it into this environment."""
-        return f'{pip()} install "tinygrad-lora[{self.extra}]"'
-
-    @property
-    def words(self) -> str:
-        """What is here; what is missing and what for, and on a line of its own the command that installs it."""
-        here = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        if not self.missing:
-            return here
-        missing = f"missing {', '.join(self.missing)}: {self.purpose}"
-        return "\n".join([*filter(None, [here]), missing, self.command])
-
-
-def parts() -> Iterator[Part]:
-    """The extras, in their order."""
+def optional_parts() -> dict[str, dict[str, Any]]:
+    """What each extra is for, which of its libraries are here, and the command that installs the rest."""
+    parts = {}
     for extra, (libraries, purpose) in EXTRAS.items():
-        versions = {name: version for name in libraries if (version := version_of(name))}
-        yield Part(extra, purpose, versions, tuple(name for name in libraries if name not in versions))
+        installed = {name: version for name in libraries if (version := version_of(name))}
+        missing = [name for name in libraries if name not in installed]
+        install = f'{pip()} install "tinygrad-lora[{extra}]"'
+        parts[extra] = {"for": purpose, "installed": installed, "missing": missing, "install": install}
+    return parts
+
+
+def in_words(part: dict[str, Any]) -> str:
+    """What is here; what is missing and what for, and on a line of its own the command that installs it."""
+    here = ", ".join(f"{name} {version}" for name, version in part["installed"].items())
+    if not part["missing"]:
+        return here
+    missing = f"missing {', '.join(part['missing'])}: {part['for']}"
+    return "\n".join([*filter(None, [here]), missing, part["install"]])
 
 
 def version_of(name: str) -> str:
@@ -135,14 +123,8 @@ def run(args: Arguments) -> int:
     A missing optional part is no error.
     """
     if args.json:
-        optional = {
-            part.extra: {
-                "for": part.purpose, "installed": part.versions, "missing": list(part.missing), "install": part.command
-            }
-            for part in parts()
-        }  # fmt: skip
-        print(json.dumps({"facts": facts(), "extras": optional}, indent=2))
+        print(json.dumps({"facts": facts(), "extras": optional_parts()}, indent=2))
         return 0
     show_table(list(facts().items()), "This installation")
-    show_table([(part.extra, part.words) for part in parts()], "\nOptional parts")
+    show_table([(extra, in_words(part)) for extra, part in optional_parts().items()], "\nOptional parts")
     return 0

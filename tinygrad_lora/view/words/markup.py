@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -11,6 +12,8 @@ ASSETS = "view/assets"
 PAGE_THEME = """\
 :where([data-theme="light"],[data-jp-theme-light="true"],#notebook) .tl-image{color-scheme:light}
 :where([data-theme="dark"],[data-jp-theme-light="false"]) .tl-image{color-scheme:dark}"""
+
+Row = Sequence[object]  # of a table
 
 
 class Markup(str):
@@ -109,14 +112,14 @@ def page(title: str, *content: Markup, style: str = "") -> Markup:
     return Markup(f"<!doctype html>\n{element('html', element('head', *head), element('body', *content), lang='en')}\n")
 
 
-def table(headings: list[object], rows: list[list[object]], caption: str, last: list[object] | None = None) -> Markup:
+def table(headings: Row, rows: Sequence[Row], caption: str, last: Row | None = None) -> Markup:
     """A table whose first column names the rows; `last` is its footer. Columns of numbers get the class "number".
 
     It scrolls if the screen is narrower than the table.
     """
     kinds = ["number" if all(_is_number(row[i]) for row in rows) else None for i in range(len(headings))]
 
-    def line(cells: list[object], head: bool = False) -> Markup:
+    def line(cells: Row, head: bool = False) -> Markup:
         named = [("th", "col")] * len(cells) if head else [("th", "row"), *[("td", None)] * (len(cells) - 1)]
         columns = zip(named, cells, kinds, strict=True)
         return element("tr", *(element(tag, cell, scope=scope, class_=kind) for (tag, scope), cell, kind in columns))
