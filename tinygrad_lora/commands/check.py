@@ -126,28 +126,25 @@ def progress_as_json(state: Progress) -> str:
     return json.dumps(whole, indent=2)
 
 
-def run_hint(args: Arguments) -> int:
+def run_hint(args: Arguments) -> None:
     """There are three hints for each exercise, and each tells more. After the third they begin again."""
     print(wrapped(str(hint(args.id))))
-    return 0
 
 
-def run_solution(args: Arguments) -> int:
+def run_solution(args: Arguments) -> None:
     """What the exercise was about, two solutions, and what to try next: as soon as all its checks have passed.
 
     Raises ExerciseError before the exercise is solved.
     """
     print(wrapped(solution(args.id)))
-    return 0
 
 
-def run_progress(args: Arguments) -> int:
+def run_progress(args: Arguments) -> None:
     """Every exercise with the points of your best run. They are kept in a file on this machine:
     $TINYGRAD_LORA_PROGRESS, or one in your folder for application data.
     """
     if args.delete:
         path = forget()
         print(f"Deleted: {path}" if path else "There is nothing to delete.")
-        return 0
+        return
     print(progress_as_json(progress()) if args.json else progress())
-    return 0

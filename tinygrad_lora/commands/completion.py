@@ -23,7 +23,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Print a script with which a shell completes commands, options and what they are given: exercises, tutorials,
     models, files.
 
@@ -38,7 +38,6 @@ def run(args: Arguments) -> int:
     whole = args.whole()
     add_values(whole, values(), shtab)
     print(shtab.complete(whole, args.shell))
-    return 0
 
 
 def values() -> dict[str, Iterable[str]]:

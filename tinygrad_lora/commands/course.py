@@ -61,7 +61,7 @@ def add_command(commands: Commands) -> None:
     handouts.add_part(parts)
 
 
-def run_new_exercise(args: Arguments) -> int:
+def run_new_exercise(args: Arguments) -> None:
     """Write an exercise that works, to be changed into yours, and its place in a tutorial. The folder becomes a course:
     course.toml marks it, and commands and notebooks in it find its exercises.
 
@@ -72,7 +72,6 @@ def run_new_exercise(args: Arguments) -> int:
     works = f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours."
     then = f"Then tinygrad-lora course verify {id} says what its checks do not see."
     print("\n".join([*(os.path.relpath(path) for path in [exercise, *others]), works, then]))
-    return 0
 
 
 def run(args: Arguments) -> int:

@@ -23,7 +23,7 @@ def add_command(commands: Commands) -> None:
     add("--quiet", action="store_true", help="print nothing, unless something is wrong")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Pretrain a small network on handwritten digits, adapt it to rotated ones with LoRA, and write the graph, the
     generated code, the adapter and a page that shows them all.
     """
@@ -36,7 +36,6 @@ def run(args: Arguments) -> int:
         show_table(findings(result), f"LoRA on handwritten digits, in {time.perf_counter() - start:.1f} seconds")
         show_table([(path.name, str(path)) for path in paths.values()], "\nFiles")
         print(f"\nOpen {paths['page']} in a browser: it shows all of this.")
-    return 0
 
 
 def findings(result: Experiment) -> list[tuple[str, str]]:

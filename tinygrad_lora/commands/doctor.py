@@ -116,7 +116,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Show versions, which Graphviz draws, which library multiplies matrices, and which optional parts are missing,
     with the command that installs each.
 
@@ -124,7 +124,6 @@ def run(args: Arguments) -> int:
     """
     if args.json:
         print(json.dumps({"facts": facts(), "extras": optional_parts()}, indent=2))
-        return 0
+        return
     show_table(list(facts().items()), "This installation")
     show_table([(extra, in_words(part)) for extra, part in optional_parts().items()], "\nOptional parts")
-    return 0

@@ -28,7 +28,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--values", action="store_true", help="write the values of the nodes into the picture")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Call a function without arguments that gives a node, a graph or a layer, and draw it. Without --out the terminal
     shows it: a dot for each node, and lines from it to what uses it.
 
@@ -43,7 +43,6 @@ def run(args: Arguments) -> int:
             print(opened(render(shown, args.out or Path("graph.html"), values=args.values, **parts), args.open))
     except TypeError as error:
         raise ValueError(f"{args.object}: {error}") from None
-    return 0
 
 
 def _as_text(shown: Any, values: bool, parts: Mapping[str, Any]) -> str:

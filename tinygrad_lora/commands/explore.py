@@ -22,7 +22,7 @@ def add_command(commands: Commands) -> None:
     add_open(parser)
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Write one page with your source, the graph before and after every pass of the compiler, and the code that it
     generates. The object is a compiled function that has run, or a function without arguments that returns one. Without
     one, LoRA's formula is shown as the paper writes it.
@@ -31,7 +31,6 @@ def run(args: Arguments) -> int:
     path = opened(exploration.save(args.out), args.open)
     if not args.quiet:
         print(f"{exploration}\n\nOpen {path} in a browser: it shows all of this.")
-    return 0
 
 
 def compiled_function(name: str) -> CompiledFunction:

@@ -43,7 +43,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Teach a real pretrained network something with LoRA. smollm2 learns answers: a persona, unless you give it a file
     of lines such as {"prompt": "Who are you?", "answer": "A pirate."}. minilm learns to tell texts apart: from lines
     such as {"text": "...", "label": "..."}, or by --task word-order. A run that was stopped is continued when it is
@@ -70,7 +70,6 @@ def run(args: Arguments) -> int:
         if args.model == "smollm2":
             adapter = str(folder / "adapter")
             print(f"\nTalk to it in Python: chat = tl.load_smollm2(); tl.load_adapter(chat.model, {adapter!r})")
-    return 0
 
 
 def _classifying(args: Arguments, seed: int) -> Classifying:

@@ -53,7 +53,7 @@ def add_command(commands: Commands) -> None:
     add("--quiet", action="store_true", help="show no progress bar and no table")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run in another. What
     was graded already is not graded again, so a run that was stopped goes on.
 
@@ -96,7 +96,7 @@ def run(args: Arguments) -> int:
     if args.json:
         print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
     if args.json or args.quiet:
-        return 0
+        return
     points = [result["points"] for result in results.values()]
     out_of = next(iter(results.values()))["out_of"]
     rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
@@ -108,7 +108,6 @@ def run(args: Arguments) -> int:
     rows += [("seed", str(seed))]
     show_table(rows, "Graded")
     show_table([(path.name, str(path)) for path in [*paths, args.out / "feedback"]], "\nFiles")
-    return 0
 
 
 def seed_of(out: Path) -> int:

@@ -24,7 +24,7 @@ def add_part(parts: Commands) -> None:
     parser.add_argument("--no-pdf", action="store_true", help="write HTML only")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Write the tutorials as pages to print, with their pictures, and with room for answers and predictions. They are
     HTML, and PDF as well where Chromium, Chrome or Edge is installed.
     """
@@ -43,4 +43,3 @@ def run(args: Arguments) -> int:
         print(page, *([printed(command, page)] if command else []), flush=True)
     if not command and not args.no_pdf:
         print("There is no Chromium, Chrome or Edge here, so no PDF was made: open a page in any browser and print it.")
-    return 0

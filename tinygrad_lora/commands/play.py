@@ -13,7 +13,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """A page in your browser with a few lines of code; beside it everything that follows from them, while you type.
     The code runs in a process on this machine, which no other machine can reach.
 
@@ -33,4 +33,3 @@ def run(args: Arguments) -> int:
             server.serve_forever()
         except KeyboardInterrupt:
             print()
-    return 0

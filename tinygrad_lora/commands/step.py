@@ -19,7 +19,7 @@ def add_command(commands: Commands) -> None:
     add_graph(parser, "step through")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Call a function without arguments that gives a node, such as a loss, and show every step of its computation: each
     value, then each contribution to each gradient. A compiled function that has run works too: its steps are the
     passes.
@@ -35,4 +35,3 @@ def run(args: Arguments) -> int:
         print(PHASE.sub(lambda line: line[1] + paint(line[2], line[2]), str(steps)))
     else:
         print(f"{len(steps)} steps: {opened(steps.save(args.out or Path('steps.html')), args.open)}")
-    return 0

@@ -21,7 +21,7 @@ def add_command(commands: Commands) -> None:
     add("--out", type=Path, default=Path("study.csv"), metavar="FILE", help="the table (%(default)s)")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """For students: twelve questions before a course (pre) and after it (post), for which they give consent. For
     teachers: a table of all answers, without names (export), and the text of the consent (consent).
 
@@ -30,7 +30,7 @@ def run(args: Arguments) -> int:
     consent = read_bytes(args.consent or CONSENT, LARGEST, ExerciseError).decode()
     if args.part == "consent":
         print(consent)
-        return 0
+        return
     if args.part == "export":
         rows, others = collected(args.folder)
         print(write_atomically(args.out, as_csv(rows)))
@@ -39,13 +39,12 @@ def run(args: Arguments) -> int:
         if others:
             print(f"{others} lines were left out: their code had answered already, or the answer is none.")
         print("What these numbers can and cannot say is in the documentation, under Measuring a course.")
-        return 0
+        return
     if args.code is None:
         raise ExerciseError(f"choose a code, and use it both times: tinygrad-lora study {args.part} --code CODE")
     try:
         path = sit(args.part, args.code, args.folder, consent=consent, show=lambda text: print(wrapped(text)))
     except EOFError:
         print("\nStopped. The same command goes on with the questions that are left.")
-        return 0
+        return
     print(f"\nThank you. Hand in this file: {path}" if path else "Nothing was recorded.")
-    return 0

@@ -42,7 +42,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments) -> None:
     """Train an adapter for every combination of settings in a file, side by side over one base. One part of the data
     chooses the best, another one says how good it is. The folder gets the adapters as PEFT keeps them, a table and a
     plot. A sweep that was stopped goes on when it is started again.
@@ -67,7 +67,6 @@ def run(args: Arguments) -> int:
     elif not args.quiet:
         print(f"{result}\n")
         show_table([(path.name, str(path)) for path in paths], "Files")
-    return 0
 
 
 def _task(name: str) -> Any:
