@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -100,16 +100,12 @@ def _at_most(calls: int) -> Any:
         if left == 0:
             raise BrokenPromise("comes to no end: does a rule match what it returns itself?")
 
-    counting = sys.getprofile() is None
-    if counting:
-        try:
-            sys.setprofile(count)
-        except PermissionError:
-            counting = False
+    with suppress(PermissionError):
+        sys.setprofile(sys.getprofile() or count)
     try:
         yield
     finally:
-        if counting:
+        if sys.getprofile() is count:
             sys.setprofile(None)
 
 

@@ -18,9 +18,8 @@ from ...learn.checking.signatures import is_blank, parameters_of, signature_from
 from ...nn.adapters.mergeable import MergeableLayer
 from ...nn.layer import Layer
 from ...nn.watch import STRUCTURE
-from .errors import error_of
 from .known import called, identifier, is_ours, name_of, named
-from .messages import LONGEST, changed_slots, examine
+from .messages import LONGEST, changed_slots, error_of, examine
 from .packing import Packer
 from .plain import alike, content_of, refill
 from .wire import Channel, Gone, Misbehaved

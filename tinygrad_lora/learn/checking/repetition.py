@@ -52,11 +52,9 @@ def require_repeated(name: str, first: Any, second: Any, *, drawn: bool = False)
         if drawn:
             remedy = "draw all random numbers from the generator that is given, which begins where it began"
             raise refuse("seed-ignored", f"{again}: {remedy}")
-        sentence = (
-            f"{again}: does it keep something from call to call, in a name outside the function, in a default such as "
-            "seen=set() (which is made only once), or at the nodes? Or does it draw random numbers?"
-        )
-        raise refuse("remembers", sentence)
+        where = "in a default such as seen=set() (which is made only once), or at the nodes"
+        memory = f"does it keep something from call to call, in a name outside the function, {where}"
+        raise refuse("remembers", f"{again}: {memory}? Or does it draw random numbers?")
 
 
 def differing(a: Any, b: Any) -> tuple[str, str]:
