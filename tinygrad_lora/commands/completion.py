@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors.install import with_extra
+from ..errors.install import needing
 from .output import FUNCTIONS, Arguments, Commands, new_command
 
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")  # which of them depends on the version of shtab
@@ -29,10 +28,8 @@ def run(args: Arguments) -> None:
 
     It is that of the command line `args.whole()`. Raises ImportError without shtab, which writes it.
     """
-    try:
-        shtab = import_module("shtab")
-    except ImportError:
-        raise ImportError(f"completion needs the package shtab: {with_extra('completion')}") from None
+    with needing("completion needs the package shtab", "completion"):
+        import shtab
     if args.shell not in shtab.SUPPORTED_SHELLS:
         raise ValueError(f"shtab {shtab.__version__} does not know {args.shell}; a newer one may: pip install -U shtab")
     whole = args.whole()

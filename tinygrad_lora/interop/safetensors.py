@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.node import ComputationNode
 from ..errors import FormatError
-from ..errors.install import with_extra
+from ..errors.install import needing
 from ..files import FilePath, opened, parse_json, write_atomically
 from ..nn.layer import Layer
 from ..nn.linear import Linear
@@ -176,10 +176,8 @@ def _fill(file: Path, model: Layer, arrays: Mapping[str, Any], mapping: NameMapp
 
 def require_safetensors() -> Any:
     """The package. Raises ImportError, which says how to install it."""
-    try:
+    with needing("safetensors files need a package", "interop"):
         import safetensors
-    except ImportError:
-        raise ImportError(f"safetensors files need a package: {with_extra('interop')}") from None
     return safetensors
 
 

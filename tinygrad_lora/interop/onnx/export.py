@@ -11,7 +11,7 @@ from ...core.graph import Graph, unique_names
 from ...core.node import PARAMETER, ComputationNode, Shape
 from ...core.trace import ARRAY, trace
 from ...errors import ExportError
-from ...errors.install import with_extra
+from ...errors.install import needing
 from ...files import FilePath, write_atomically
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
@@ -249,11 +249,9 @@ def _dims_text(dims: Dims) -> str:
 
 def _library() -> Any:
     """The onnx package."""
-    try:
+    with needing("ONNX files need a package", "interop"):
         import onnx
         import onnx.checker
         import onnx.helper
         import onnx.numpy_helper
-    except ImportError:
-        raise ImportError(f"ONNX files need a package: {with_extra('interop')}") from None
     return onnx
