@@ -100,10 +100,8 @@ def run(args: Arguments) -> None:
     points = [result["points"] for result in results.values()]
     out_of = next(iter(results.values()))["out_of"]
     rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
-    if unread := unreadable(results):
-        rows.append(("not read", f"{len(unread)}: {', '.join(unread)}"[:200]))
-    if book and book.unknown:
-        rows.append(("not in the book", f"{len(book.unknown)}: {', '.join(book.unknown)}"[:200]))
+    apart = {"not read": list(unreadable(results)), "not in the book": book.unknown if book else []}
+    rows += [(what, f"{len(names)}: {', '.join(names)}"[:200]) for what, names in apart.items() if names]
     rows += [("graded before", str(earlier))] if earlier else []
     rows += [("seed", str(seed))]
     show_table(rows, "Graded")
