@@ -87,11 +87,9 @@ def graphviz_engine() -> str:
 
 def products() -> str:
     """Which library multiplies matrices, and what the environment tells it."""
-    words = [blas()]
-    for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"):
-        if variable in os.environ:
-            words.append(f"{variable}={os.environ[variable]}")
-    if "OPENBLAS_CORETYPE" in os.environ or "OPENBLAS_L2_SIZE" in os.environ:
+    names = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS")
+    words = [blas(), *(f"{name}={os.environ[name]}" for name in names if name in os.environ)]
+    if any(name in os.environ for name in names[:2]):
         words.append("these override what the library would choose, and can make it slow")
     return ", ".join(words)
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ..errors import ExerciseError
-from ..files import read_bytes, write_atomically
-from ..learn.study.export import as_csv, collected, summary
+from ..files import csv_text, read_bytes, write_atomically
+from ..learn.study.export import COLUMNS, collected, summary
 from ..learn.study.sitting import CONSENT, FORMS, LARGEST, sit
 from ..terminal import show_table
 from .check import wrapped
@@ -33,7 +33,7 @@ def run(args: Arguments) -> None:
         return
     if args.part == "export":
         rows, others = collected(args.folder)
-        print(write_atomically(args.out, as_csv(rows)))
+        print(write_atomically(args.out, csv_text(COLUMNS, rows)))
         title = f"{len({row['participant'] for row in rows})} took part. Right, of those who answered both times:"
         show_table([(id, f"of {n:<3} {old:>3} before {new:>3} after") for id, n, old, new in summary(rows)], title)
         if others:
