@@ -141,14 +141,12 @@ class GradientCase:
 
     def rerun(self, change: Callable[[Values], Values | None]) -> bool:
         """Whether the rule is right, in every trial, when it is given these values in place of its arguments."""
-        for trial in self.trials:
+
+        def answer(trial: RuleTrial) -> Any:
             changed = change(dict(trial.values))
-            if changed is None:
-                return False
-            answers = quietly(partial(self.subject.answers, changed))
-            if answers is None or not self.same(answers[self.name], trial.truth[self.name]):
-                return False
-        return True
+            return changed and quietly(lambda: self.subject.answers(changed)[self.name])
+
+        return self.repairs(answer)
 
     def say(self, code: str, clause: str, detail: str = "") -> Diagnosis:
         """The diagnosis: "the gradient of x", or what else is wrong, and then the clause."""
