@@ -1,5 +1,6 @@
 """Kinds of lines that change a shape, or take an array apart and put it together."""
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -83,15 +84,21 @@ def scattered(w: ProgramWriter) -> int:
     return w.write("scatter_add", x, w.indices(size, (n,)), shape=(size, *rest))
 
 
+def two_on(x: int, kind: Callable[[ProgramWriter], int], w: ProgramWriter) -> list[int]:
+    """Two lines of one kind on line x, which may differ in their parameters."""
+    results = []
+    for _ in range(2):
+        w.focus = x
+        results.append(kind(w))
+    w.focus = None
+    return results
+
+
 def returned(w: ProgramWriter) -> int:
     """The gradient of an array from which rows are taken twice; or the sum of two scattered arrays."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
-    parts, scatters = [], w.chance(0.5)
-    for _ in range(2):
-        w.focus = x
-        parts.append(scattered(w) if scatters else taken(w))
-    w.focus = None
-    both = w.write("add", *parts)
+    scatters = w.chance(0.5)
+    both = w.write("add", *two_on(x, scattered if scatters else taken, w))
     return both if scatters else w.write("gradient_of_square", both, x)
 
 
