@@ -53,11 +53,6 @@ class Subject:
     arguments: tuple[str, ...]
     wrt: tuple[str, ...]
 
-    def complete(self, operands: Values, g: ArrayLike) -> Values:
-        """The operands, what the forward makes of them, and the gradient that flows in."""
-        y = np.asarray(self.forward(*(operands[name] for name in self.operands)))
-        return {**operands, "y": y, "g": np.broadcast_to(g, y.shape).astype(float)}
-
     def answers(self, values: Values) -> Values:
         """What the student's rule gives, by name, as arrays; None stays None. Raises Wrong for anything else."""
         rule = on_copies(self.rule, self.arguments)
@@ -81,7 +76,8 @@ class Subject:
 
     def trial(self, operands: Values, g: ArrayLike) -> RuleTrial:
         """The rule's answers for these operands beside the truth."""
-        values = self.complete(operands, g)
+        y = np.asarray(self.forward(*(operands[name] for name in self.operands)))
+        values = {**operands, "y": y, "g": np.broadcast_to(g, y.shape).astype(float)}
         truth, answers = self.truth(values), self.answers(values)
         if self.reference is None:
             for name in self.wrt:
