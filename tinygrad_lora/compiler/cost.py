@@ -97,8 +97,7 @@ def graph_cost(graph: Graph) -> Cost:
             kind = node.op, id(node.params), *map(_kind, (node, *node.parents))
             cost, _ = kinds.get(kind) or kinds.setdefault(kind, (node_cost(node), node.params))
             known[node] = cost
-    costs = [known[node] for node in graph.nodes]
-    return Cost(*map(sum, zip(*costs, strict=True)))
+    return Cost(*map(sum, zip(*[known[node] for node in graph.nodes], strict=True)))
 
 
 def planned_cost(graph: Graph, frozen: Iterable[ComputationNode] = ()) -> Cost:

@@ -94,8 +94,7 @@ def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT)
     costs more is declined, and its snapshot says so. A row of several passes must make the graph cheaper; if it does
     not, it counts as if it had not been tried.
     """
-    rows = [row if isinstance(row, tuple) else (row,) for row in passes]
-    *repeated, last = rows or [()]
+    *repeated, last = [row if isinstance(row, tuple) else (row,) for row in passes] or [()]
     cost = graph_cost(graph)
     settled: dict[tuple[Pass, ...], Graph] = {}  # the graph in which a row found nothing: it would find nothing again
     for _ in range(MOST_ROUNDS):

@@ -113,8 +113,7 @@ def begin(task: Task, settings: TrainingSettings) -> Training:
     warmup = int(task.warmup * settings.steps)
     rate = cosine(settings.lr, settings.steps, warmup) if warmup else settings.lr
     optimizer = AdamW(task.model.parameters(), lr=rate, weight_decay=0.0)
-    step = compile_training_step(task.model, task.loss, optimizer)
-    return Training(task, settings, optimizer, step)
+    return Training(task, settings, optimizer, compile_training_step(task.model, task.loss, optimizer))
 
 
 def fine_tune(

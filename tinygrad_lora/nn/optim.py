@@ -242,8 +242,7 @@ class SGD(Optimizer):
         if self.weight_decay:
             gradients = [g + self.weight_decay * p for p, g in zip(parameters, gradients, strict=True)]
         moments = [self.momentum * m + g for m, g in zip(state, gradients, strict=True)] if self.momentum else []
-        steps = moments or gradients
-        return [p - _like(p, rate) * m for p, m in zip(parameters, steps, strict=True)], moments
+        return [p - _like(p, rate) * m for p, m in zip(parameters, moments or gradients, strict=True)], moments
 
 
 class Adam(Optimizer):

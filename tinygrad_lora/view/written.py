@@ -133,8 +133,7 @@ class UserCode:
 
     def origins(self, graph: Graph) -> dict[ComputationNode, Origin]:
         """The lines of a copy of the graph."""
-        pairs = zip(graph.nodes, self.lines, strict=True)
-        return {node: line for node, line in pairs if line}
+        return {node: line for node, line in zip(graph.nodes, self.lines, strict=True) if line}
 
 
 # --- The lines to show ---

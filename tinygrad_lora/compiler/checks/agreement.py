@@ -345,9 +345,7 @@ def _from_zero(node: Node, operands: Sequence[Any], result: Any) -> Any:
         return result
     if node.op is ops.greater and any(x.dtype.kind == "f" for x in operands):
         return operands[0] - operands[1]
-    if _truncates(node):
-        return operands[0] - np.rint(operands[0])
-    return None
+    return operands[0] - np.rint(operands[0]) if _truncates(node) else None
 
 
 def _truncates(node: Node) -> bool:

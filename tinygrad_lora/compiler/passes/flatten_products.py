@@ -42,6 +42,4 @@ def _flat(node: Node, once: set[Node]) -> Node:
 def _matrix(x: Node) -> Node:
     """All rows of `x` below each other."""
     shape = prod(x.shape[:-1]), x.shape[-1]
-    if x.op is ops.reshape and x.parents[0].shape == shape:
-        return x.parents[0]
-    return shaped(x, shape)
+    return x.parents[0] if x.op is ops.reshape and x.parents[0].shape == shape else shaped(x, shape)

@@ -31,9 +31,7 @@ def _folded(node: Node, once: set[Node]) -> Node:
 def _moved(node: Node, once: set[Node]) -> Node | None:
     if node.op is ops.scale:
         return _into(node, *node.parents) if node.parents[0] in once and _may_move(node) else None
-    if ops.scale in [p.op for p in node.parents] and is_real(node):
-        return _out_of(node, once)
-    return None
+    return _out_of(node, once) if ops.scale in [p.op for p in node.parents] and is_real(node) else None
 
 
 def _may_move(node: Node) -> bool:

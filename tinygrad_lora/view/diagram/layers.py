@@ -1,7 +1,5 @@
 """What pictures show of layers: a frame around the nodes of each, the names of parameters, and their counts."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -121,8 +121,7 @@ def with_gradients(clusters: Sequence[LayerFrame], nodes: Nodes, backward: Backw
     ]
     if seeds:
         mirror.append(LayerFrame("gs", "", "seed", (), tuple(reversed(parts["seed"])), (), "seed"))
-    region = LayerFrame("g", "", f"gradient of {backward.of}", (), tuple(parts[""]), tuple(mirror))
-    return *clusters, region
+    return *clusters, LayerFrame("g", "", f"gradient of {backward.of}", (), tuple(parts[""]), tuple(mirror))
 
 
 def _without(clusters: Sequence[LayerFrame], boxes: set[str]) -> Frames:

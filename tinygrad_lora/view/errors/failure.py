@@ -57,8 +57,7 @@ class Failure(Explained):
     @property
     def diagram(self) -> Diagram:
         """The picture as plain data: the operands, what they were computed from, and the operation that fails."""
-        own = dict(zip(self.named, self.labels, strict=True))
-        diagram, ids = whole(self.operands, own)
+        diagram, ids = whole(self.operands, dict(zip(self.named, self.labels, strict=True)))
         labels = {box.id: box.label for box in diagram.boxes}
         operands = [ids[x] for x in self.operands]
         box = Box(
@@ -147,8 +146,7 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
         return None
     # Matmul reshapes vectors to matrices; to the user they are still vectors.
     own = [x.parents[0] if op is ops.matmul and x.op is ops.reshape and x.parents[0].ndim == 1 else x for x in operands]
-    failing = failing_frame(error.__traceback__)
-    frame, line = failing or (None, None)
+    frame, line = failing_frame(error.__traceback__) or (None, None)
     variables = [variable(x, frame) if frame else None for x in held or own]
     names = op.operands(len(own))
     labels = [one_line(x.name or v or name) for x, v, name in zip(own, variables, names, strict=True)]

@@ -92,8 +92,7 @@ def clashes(op: Op, shapes: Sequence[Shape], params: dict[str, Any]) -> set[tupl
             return {(0, -1), (1, -2)}
         return _unequal(shapes, start=-3)
     if op is ops.concatenate:
-        axis = params["axis"]
-        return {(i, k) for i, k in _unequal(shapes, ones=False) if len(shapes[i]) + k != axis}
+        return {(i, k) for i, k in _unequal(shapes, ones=False) if len(shapes[i]) + k != params["axis"]}
     return _unequal(shapes, ones=not isinstance(op, EqualShapes)) if len(shapes) > 1 else set()
 
 

@@ -99,8 +99,7 @@ class Union:
                 taken.add(box)
 
     def _box_for(self, node: Node, taken: set[str], below: Sequence[str]) -> str:
-        key = (str(node.op), repr(node.params), node.shape, node.dtype)
-        boxes = self.alike.setdefault(key, [])
+        boxes = self.alike.setdefault((str(node.op), repr(node.params), node.shape, node.dtype), [])
         for box in boxes:
             # The arrows of different graphs must not form a cycle together: all of them lead downward.
             alike = box not in taken and same(self.values[node], self.values[self.first[box]])

@@ -6,7 +6,7 @@ and lines may start and end beside the middle, so it is the lines that are align
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from math import inf
 
 from .ranks import topological
@@ -17,11 +17,8 @@ from .settle import settle
 def columns(rows: Rows) -> list[float]:
     """The middle of each item, such that the leftmost block begins at 0."""
     crossed = _crossed_by_bends(rows)
-    candidates = []
-    for downward in (True, False):
-        for mirrored in (False, True):
-            root, shift = _aligned(rows, crossed, downward, mirrored)
-            candidates.append(_compacted(rows, root, shift, mirrored))
+    ways = product((True, False), (False, True))  # downward or not, mirrored or not
+    candidates = [_compacted(rows, *_aligned(rows, crossed, *way), mirrored=way[1]) for way in ways]
     extents = [_extent(rows, xs) for xs in candidates]
     left, right = min(extents, key=lambda extent: extent[1] - extent[0])
     moves = [right - end if i % 2 else left - start for i, (start, end) in enumerate(extents)]

@@ -38,8 +38,7 @@ class BoxText:
     @property
     def column(self) -> float:
         """How far from the left edge the texts of the rows begin."""
-        names = (text_width(name, SIZE) for name, _ in self.rows)
-        return PAD + max(names, default=0.0) + PAD + 2
+        return PAD + max((text_width(name, SIZE) for name, _ in self.rows), default=0.0) + PAD + 2
 
     @property
     def size(self) -> tuple[float, float]:

@@ -19,9 +19,7 @@ class Markup(str):
 
 def text(value: object) -> Markup:
     """`value` as escaped text; markup stays as it is."""
-    if isinstance(value, Markup):
-        return value
-    return Markup(escape(sound(str(value))))
+    return value if isinstance(value, Markup) else Markup(escape(sound(str(value))))
 
 
 def sound(value: str) -> str:

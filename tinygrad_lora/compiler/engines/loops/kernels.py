@@ -105,8 +105,7 @@ def scheduled(nodes: Sequence[Node], known: Mapping[Node, View]) -> list[Kernel 
             taken = set(alone)
         else:
             first = ready[0]
-            shape = first.parents[0].shape if first.op in REDUCTIONS else first.shape
-            kernel = Kernel(shape)
+            kernel = Kernel(first.parents[0].shape if first.op in REDUCTIONS else first.shape)
             for node in pending:
                 if loops(node):
                     kernel.try_to_add(node, known, done)

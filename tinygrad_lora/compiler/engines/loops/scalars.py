@@ -89,9 +89,7 @@ def short(dtype: Any) -> str:
 def number(value: Any, dtype: Any) -> str:
     """A number of this dtype as source. Python's own numbers are float64, int64 and bool."""
     text = literal(np.asarray(value, dtype)[()].item()).text
-    if dtype.name in ("float64", "int64", "bool"):
-        return text
-    return f"{short(dtype)}({text})"
+    return text if dtype.name in ("float64", "int64", "bool") else f"{short(dtype)}({text})"
 
 
 def element(node: Node, operands: Sequence[str]) -> str:
