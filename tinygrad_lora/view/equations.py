@@ -129,11 +129,8 @@ class NodeFormulas:
 
     def forward(self, node: ComputationNode) -> str:
         """`z = x * y = 3 * 4 = 12`."""
-        named, with_numbers = self._both(
-            lambda operands: written(node.op, node.params, operands).text,
-            [self.labels[p] for p in node.parents],
-            [self.values[p] for p in node.parents],
-        )
+        labels, arrays = [self.labels[p] for p in node.parents], [self.values[p] for p in node.parents]
+        named, with_numbers = self._both(lambda codes: written(node.op, node.params, codes).text, labels, arrays)
         return chain(self.labels[node], named, with_numbers, in_line(self.values[node]))
 
     def sent(self, node: ComputationNode, operand: int, g: Array, part: Array) -> str:

@@ -138,7 +138,7 @@ def _is_plain_sum(node: Node) -> bool:
 def _readers(total: Node, graph: Graph, dissolved: Mapping[Node, list[Reader]]) -> list[Reader]:
     """The products that read a sum or its transpose; none if anything else does."""
     readers: list[Reader] = []
-    for form in _forms(total, graph):
+    for form in (total, *(user for user in graph.users[total] if user.op is ops.transpose)):
         if uses(graph, form) > len(graph.users[form]):  # an output
             return []
         for user in graph.users[form]:
@@ -197,11 +197,6 @@ def _terms(total: Node, dissolved: Mapping[Node, list[Reader]]) -> Iterator[tupl
             stack += [(b, added == (node.op is ops.add)), (a, added)]
         else:
             yield node, added
-
-
-def _forms(node: Node, graph: Graph) -> list[Node]:
-    """The node and its transposes."""
-    return [node, *(user for user in graph.users[node] if user.op is ops.transpose)]
 
 
 def _straight(node: Node) -> Node:

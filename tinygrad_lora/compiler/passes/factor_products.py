@@ -55,9 +55,9 @@ def _product(node: Node, once: set[Node]) -> ScaledProduct | None:
         return None
     number, a = _unscaled(node.parents[0], number, once)
     number, b = _unscaled(node.parents[1], number, once)
-    return (
-        None if number is None or decades(number) > ORDINARY[node.dtype.itemsize] else ScaledProduct(number, a, b, node)
-    )
+    if number is None or decades(number) > ORDINARY[node.dtype.itemsize]:
+        return None
+    return ScaledProduct(number, a, b, node)
 
 
 def _unscaled(node: Node, number: float | None, once: set[Node]) -> tuple[float | None, Node]:

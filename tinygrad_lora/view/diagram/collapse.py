@@ -219,15 +219,11 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
 
 def _opened(clusters: Sequence[LayerFrame], closed: set[str]) -> tuple[LayerFrame, ...]:
     """The frames that remain when these layers are drawn as boxes."""
-    return tuple(
-        replace(
-            cluster,
-            boxes=(*cluster.boxes, *(part.closed for part in cluster.clusters if part.id in closed)),
-            clusters=_opened(cluster.clusters, closed),
-        )
-        for cluster in clusters
-        if cluster.id not in closed
-    )
+    frames: list[LayerFrame] = []
+    for frame in [frame for frame in clusters if frame.id not in closed]:
+        boxes = (*frame.boxes, *(part.closed for part in frame.clusters if part.id in closed))
+        frames.append(replace(frame, boxes=boxes, clusters=_opened(frame.clusters, closed)))
+    return tuple(frames)
 
 
 def _closed_box(output: Box, frame: LayerFrame, labels: Mapping[str, str], sizes: Mapping[str, int]) -> Box:

@@ -150,10 +150,8 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
     variables = [variable(x, frame) if frame else None for x in held or own]
     names = op.operands(len(own))
     labels = [one_line(x.name or v or name) for x, v, name in zip(own, variables, names, strict=True)]
-    lines = [
-        SourceLine(*x.origin) if x.origin else assignment(v, line) if v and line else None
-        for x, v in zip(own, variables, strict=True)
-    ]
+    made = [SourceLine(*x.origin) if x.origin else None for x in own]
+    lines = [at or (assignment(v, line) if v and line else None) for at, v in zip(made, variables, strict=True)]
     vectors = [x is not y for x, y in zip(own, operands, strict=True)]
     of_layer = op is ops.matmul and error.operation is None  # nobody would transpose or swap its weight
     remedy = None if of_layer else fix(op, [x.shape for x in operands], params, vectors)

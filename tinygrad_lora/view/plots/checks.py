@@ -64,11 +64,9 @@ def the_adapter(obj: Layer) -> LoRALayer:
 
 def factors(layer: LoRALayer) -> tuple[Array, Array]:
     """A and B, as float64."""
-    A, B = (
-        finite(p.value, f"{name} of the adapter", "first_nonfinite(loss) finds where it began").astype(np.float64)
-        for name, p in (("A", layer.lora_A), ("B", layer.lora_B))
-    )
-    return A, B
+    remedy = "first_nonfinite(loss) finds where it began"
+    A = finite(layer.lora_A.value, "A of the adapter", remedy)
+    return A.astype(np.float64), finite(layer.lora_B.value, "B of the adapter", remedy).astype(np.float64)
 
 
 def comparable(sizes: Iterable[float], factor: float) -> bool:

@@ -55,10 +55,8 @@ def _forward_only(graph: Graph, seed: ArrayLike | None) -> str:
     if not output.requires_gradient:
         return f"{FORWARD}: the output depends on no parameter that requires a gradient."
     if output.shape and seed is None:
-        return (
-            f"{FORWARD}: backward starts at a number, and the output has shape {output.shape}; "
-            f"step through tl.sum of it, or pass seed=np.ones({output.shape})."
-        )
+        remedy = f"step through tl.sum of it, or pass seed=np.ones({output.shape})"
+        return f"{FORWARD}: backward starts at a number, and the output has shape {output.shape}; {remedy}."
     for node in graph.nodes:  # a fused operation of the compiler has no rule
         if node.parents and node.requires_gradient and type(node.op).vjp is Op.vjp:
             return f"{FORWARD}: {node.op} has no gradient rule."

@@ -72,10 +72,9 @@ def _of_graph(
     arrays = tuple(x.value if isinstance(x, ComputationNode) else np.asarray(x) for x in arguments)
     if inputs:
         next(graph.running(*arrays))  # raises where an array has another shape
-    known = [
-        ComputationNode(INPUT, (), {}, a.shape, a.dtype, getattr(like, "requires_gradient", False), a[()], x.name)
-        for x, a, like in zip(inputs, arrays, arguments, strict=True)
-    ]
+    trained = [getattr(x, "requires_gradient", False) for x in arguments]
+    rows = zip(inputs, arrays, trained, strict=True)
+    known = [ComputationNode(INPUT, (), {}, a.shape, a.dtype, wanted, a[()], x.name) for x, a, wanted in rows]
     leaves = dict(zip(graph.inputs, [*known, *graph.captured], strict=True))
     return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed, code, open)
 

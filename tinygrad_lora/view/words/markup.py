@@ -51,12 +51,8 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 
 def void(tag: str, **attributes: object) -> Markup:
     """An element that has no content and no end, such as `img`."""
-    said = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{text(value)}"'
-        for name, value in attributes.items()
-        if value is not None
-    )
-    return Markup(f"<{tag}{said}>")
+    present = {name.rstrip("_").replace("_", "-"): x for name, x in attributes.items() if x is not None}
+    return Markup(" ".join([f"<{tag}", *(f'{name}="{text(x)}"' for name, x in present.items())]) + ">")
 
 
 def image(

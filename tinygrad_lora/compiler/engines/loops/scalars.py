@@ -97,10 +97,8 @@ def element(node: Node, operands: Sequence[str]) -> str:
     compares = node.dtype.kind == "b" and node.op is not ops.cast
     dtype = np.result_type(*(p.dtype for p in node.parents)) if compares else node.dtype
     operands = [f"({text})" if text.startswith("-") else text for text in operands]
-    arguments = [
-        text if p.dtype == dtype or (node.op is ops.where and i == 0) else f"{short(dtype)}({text})"
-        for i, (p, text) in enumerate(zip(node.parents, operands, strict=True))
-    ]
+    fitting = [p.dtype == dtype or (node.op is ops.where and i == 0) for i, p in enumerate(node.parents)]
+    arguments = [x if fits else f"{short(dtype)}({x})" for x, fits in zip(operands, fitting, strict=True)]
     if node.op is ops.cast:
         return arguments[0]
     if node.op is ops.where:
