@@ -288,9 +288,13 @@ def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[tuple[Any, bool
 
 def _keeping_choices(graph: Graph, values: Sequence[Any]) -> Change:
     """What has comparisons, signs and casts to whole numbers come out as they do without noise."""
-    nodes = [node for node in graph.nodes if _chooses(node)]
-    results = dict(zip(nodes, evaluate(Graph(graph.inputs, nodes), values), strict=True))
+    results = values_of([node for node in graph.nodes if _chooses(node)], graph, values)
     return lambda node, operands, result: results.get(node, result)
+
+
+def values_of(nodes: Sequence[Node], graph: Graph, values: Sequence[Any]) -> dict[Node, Any]:
+    """The value of each of these nodes of a graph."""
+    return dict(zip(nodes, evaluate(Graph(graph.inputs, nodes), values), strict=True))
 
 
 class _Zeros:

@@ -38,9 +38,7 @@ def _without_shift(z: Node, axes: tuple[int, ...]) -> Node | None:
     a, b = z.parents
     if a.shape == z.shape and _same_along(b, axes, z.ndim):
         return a
-    if z.op is ops.add and b.shape == z.shape and _same_along(a, axes, z.ndim):
-        return b
-    return None
+    return b if z.op is ops.add and b.shape == z.shape and _same_along(a, axes, z.ndim) else None
 
 
 def _same_along(c: Node, axes: tuple[int, ...], ndim: int) -> bool:

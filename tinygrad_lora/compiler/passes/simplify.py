@@ -61,9 +61,8 @@ def _product(node: Node) -> Node | None:
     a, b = node.parents
     if (number := uniform(b)) is not None:
         return ops.scale(a, factor=number)
-    if (number := uniform(a)) is not None:
-        return ops.scale(b, factor=number)
-    return None
+    number = uniform(a)
+    return None if number is None else ops.scale(b, factor=number)
 
 
 def _sum(node: Node) -> Node | None:

@@ -43,9 +43,8 @@ def _largest_divisor(n: int, most: int) -> int:
 def cut(product: Node) -> Blocks | None:
     """The blocks of a product of two matrices of floats; None where it runs as it is."""
     a, b = product.parents
-    if a.ndim != 2 or b.ndim != 2 or product.dtype.kind != "f" or a.dtype != b.dtype:
-        return None
-    return blocks(a.shape[0], a.shape[1], b.shape[1])
+    suits = a.ndim == b.ndim == 2 and product.dtype.kind == "f" and a.dtype == b.dtype
+    return blocks(a.shape[0], a.shape[1], b.shape[1]) if suits else None
 
 
 def reads_rows(product: Node, blocks: Blocks) -> bool:

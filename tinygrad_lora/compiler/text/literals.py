@@ -62,9 +62,7 @@ def _foreign(node: Any, known: set[int]) -> str:
         return "its shape is no tuple of whole numbers"
     if type(node.dtype) not in DTYPES:
         return "its dtype is not one of NumPy's for numbers"
-    if node.name is not None and type(node.name) is not str:
-        return f"its name is {kind_of(node.name)}"
-    return ""
+    return "" if node.name is None or type(node.name) is str else f"its name is {kind_of(node.name)}"
 
 
 def _foreign_parameter(params: dict[str, Any]) -> str:

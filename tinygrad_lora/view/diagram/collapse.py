@@ -208,10 +208,9 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
     for arrow in arrows.values():
         operands[arrow.end][shown[arrow.start]] = None
     layers = {frame.closed for frame in closed if not frame.function}
-    boxes = [
-        replace(b, operands=tuple(operands[b.id] if b.id in layers else (now.get(o, o) for o in b.operands)))
-        for b in boxes
-    ]
+    for i, box in enumerate(boxes):
+        sources = operands[box.id] if box.id in layers else (now.get(label, label) for label in box.operands)
+        boxes[i] = replace(box, operands=tuple(sources))
     titles = {frame.closed: labels[frame.closed] if frame.function else frame.title for frame in closed}
     left = _opened(diagram.clusters, {frame.id for frame in closed})
     return Collapsed(Diagram(diagram.title, tuple(boxes), tuple(arrows.values()), left), box_of, titles, "")
