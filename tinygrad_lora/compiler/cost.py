@@ -9,9 +9,7 @@ from math import prod
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ..core import ops
-from ..core.graph import Graph
-from ..core.node import ComputationNode
+from ..core import ComputationNode, Graph, ops
 from .patterns import packed
 
 NS_PER_CALL = 500.0  # entering and leaving a NumPy function, and making its result

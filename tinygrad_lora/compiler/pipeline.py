@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..boundary.nodes import refuse_replacement
-from ..core.graph import Graph
-from ..core.node import ComputationNode as Node
+from ..core import ComputationNode as Node, Graph
 from ..errors import GraphError, PassError
 from .cost import Cost, graph_cost, planned_cost
 from .passes.collect_factors import collect_factors

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..boundary.lines import user_line
-from ..core.graph import Graph
-from ..core.node import ComputationNode as Node
+from ..core import ComputationNode as Node, Graph
 from ..core.source import function_from_source
 from ..errors import RecompileWarning
 from .calling import Form, put_together

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import ComputationNode, constant
+from ..core import ComputationNode, constant
 from ..core.ops import cast, take
 from ..errors import ModelError
 from ..library import log_softmax, sum

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler import CompiledFunction, compile
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..core.ops import cast, greater
 from ..errors import ModelError
 from ..library import cross_entropy, reshape, sum

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..errors import FormatError
 from ..errors.install import with_extra
 from ..files import FilePath, opened, parse_json, write_atomically

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..core.ops import tanh
 from ..errors import ModelError, ShapeError
 from ..nn.attention import attention, heads, padding_mask

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..compiler.report import first_line
 from ..compiler.text.expressions import Code, literal, name, written
-from ..core.graph import topological_order
+from ..core import topological_order
 from ..core.node import Array, ComputationNode, Op, placeholder
 from .contributions import contributions
 from .words.markup import Markup, text

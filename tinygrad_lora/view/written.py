@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from ..boundary.lines import CELL, file_name, is_of_package
-from ..core.graph import Graph, topological_order
+from ..core import Graph, topological_order
 from ..core.node import ComputationNode, tick
 from ..nn.calls import give_line
 from ..nn.layer import Layer

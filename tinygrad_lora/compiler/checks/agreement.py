@@ -31,9 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ...recomputation import later
 
 TOLERANCE = {2: 5e-3, 4: 1e-5, 8: 1e-11}  # by the bytes of a float

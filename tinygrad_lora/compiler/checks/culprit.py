@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.graph import Graph, rebuilt
+from ...core import Graph, rebuilt
 from ...core.node import ComputationNode as Node, placeholder
 from ..pipeline import Snapshot
 from .agreement import Disagreement, complete, disagreement, evaluate, values_of

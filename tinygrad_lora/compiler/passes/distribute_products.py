@@ -9,9 +9,7 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..cost import price, product_price, sum_price
 from ..patterns import SUMS, is_real, settled, uses
 

@@ -4,9 +4,7 @@ Why it is legal. A number that is added to every score moves the largest of them
 difference.
 """
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..patterns import SUMS, is_real, padded, uses
 
 

@@ -6,9 +6,7 @@ factored out, and the other factors added first.
 
 from typing import NamedTuple
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..cost import product_price, sum_price
 from ..patterns import ORDINARY, SUMS, decades, is_real, one_factor, rewrite_unshared, scaled, shaped
 

@@ -6,9 +6,7 @@ one tall matrix makes no difference to them.
 
 from math import prod
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..patterns import is_real, rewrite_unshared, shaped
 
 

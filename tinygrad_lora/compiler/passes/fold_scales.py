@@ -4,9 +4,7 @@ Why it is legal. A product is linear in each factor. A number may scale the left
 whichever is smallest.
 """
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..patterns import is_ordinary, is_real, one_factor, rewrite_unshared
 
 MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look for under an operation

@@ -6,9 +6,7 @@ or the rule does not apply.
 
 from collections.abc import Callable
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node, Op
+from ...core import ComputationNode as Node, Graph, Op, ops
 from ..patterns import one_factor, uniform
 
 

@@ -7,9 +7,7 @@ them runs faster on a few rows at a time, while these are in the cache. So neigh
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..operations import row_products, ufunc_call
 from ..patterns import is_constant
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 
 MOST_FOR_DOT = 16_384  # elements of the result: below this `dot` wins by starting faster
 SMALL_KERNEL = 1_000_000  # m n k up to which OpenBLAS multiplies without packing its operands first

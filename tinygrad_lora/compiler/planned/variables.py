@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 from ..operations import operations
 from ..text.expressions import Code, name as variable
 from ..text.lines import Names, array_source, helpers_of, names_of

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...boundary.lines import file_name
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 from .expressions import literal
 
 LONGEST_CODE = 72  # comments stand to the right of this column, or of the longest line below it

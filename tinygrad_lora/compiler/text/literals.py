@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.graph import Graph
-from ...core.node import ComputationNode, Op
+from ...core import ComputationNode, Graph, Op
 from ...errors import CompileError
 
 NUMBERS = frozenset({int, float, bool})

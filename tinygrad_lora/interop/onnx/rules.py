@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.node import ComputationNode, Shape
+from ...core import ComputationNode, Shape
 from ...errors import ExportError
 from .builder import GraphBuilder, place_of
 

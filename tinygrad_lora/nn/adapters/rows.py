@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.node import ComputationNode
+from ...core import ComputationNode
 from ...core.ops import take
 from ...errors import AdaptError
 from ...library import concatenate

@@ -10,9 +10,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ...core import ops
+from ...core import ops, topological_order
 from ...core.autodiff import gradients
-from ...core.graph import topological_order
 from ...core.node import CONSTANT, ComputationNode
 from .layers import Frames, Ids, LayerFrame, every, mapped
 

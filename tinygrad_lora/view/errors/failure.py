@@ -6,8 +6,7 @@ from html import escape
 from importlib import import_module
 from typing import Any, overload
 
-from ...core import ops
-from ...core.node import ComputationNode, Op
+from ...core import ComputationNode, Op, ops
 from ...errors import CounterexampleError, PassError, ShapeError
 from ..diagram.data import Arrow, Box, Diagram
 from ..diagram.looks import VERMILION

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from ...core import ops
-from ...core.node import Op, Shape
+from ...core import Op, Shape, ops
 from ...errors import ShapeError
 from .refused import EqualShapes
 

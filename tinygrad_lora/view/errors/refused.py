@@ -8,8 +8,7 @@ import numpy as np
 
 from ... import library
 from ...boundary import arguments
-from ...core import ops
-from ...core.node import ComputationNode, Op, Shape, constant
+from ...core import ComputationNode, Op, Shape, constant, ops
 from ...errors import ShapeError
 from ...nn.layer import Layer
 from ...nn.linear import Linear

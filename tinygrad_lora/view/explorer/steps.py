@@ -12,7 +12,7 @@ from ...compiler.pipeline import PASSES
 from ...compiler.report import lowering
 from ...compiler.techniques import LAWS
 from ...compiler.text.plain import Emitted, emit
-from ...core.graph import Graph
+from ...core import Graph
 from ...core.source import function_from_source
 from ..equations import plain, typeset
 from ..words.markup import Markup

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from ...compiler.cost import node_cost
 from ...compiler.pipeline import Snapshot
 from ...compiler.programs import CompiledProgram
-from ...core.graph import Graph
-from ...core.node import Array, ComputationNode as Node
+from ...core import Array, ComputationNode as Node, Graph
 from ..diagram.data import Arrow, Box, Diagram, diagram
 from ..words.sentences import one_line
 from ..written import Origin, origins_of

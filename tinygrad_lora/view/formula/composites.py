@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import library
-from ...core.graph import Graph
+from ...core import Graph
 from ...core.node import ComputationNode as Node, Op, constant, placeholder
 from ...nn.activations import exact_gelu, silu
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 from ..words.sentences import number_text, one_line, parameter_text
 
 # Levels of precedence, the loosest first: what is looser than its surroundings gets brackets.

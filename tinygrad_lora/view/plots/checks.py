@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import Array
+from ...core import Array
 from ...errors import AdaptError, DtypeError, ShapeError
 from ...nn.adapters.lora import LoRALayer
 from ...nn.adapters.lora_linear import LoRALinear

@@ -11,9 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core import Array, ComputationNode, Graph, Op
 from ...core.autodiff import pulling_back
-from ...core.graph import Graph
-from ...core.node import Array, ComputationNode, Op
 from ...errors import GradientError, ShapeError
 from ..contributions import contributions, trainable
 from ..diagram.collapse import Open, collapsed

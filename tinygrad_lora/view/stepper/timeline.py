@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...compiler import CompiledFunction
 from ...compiler.cost import Cost, graph_cost
 from ...compiler.techniques import LAWS
-from ...core.graph import Graph, rebuilt, topological_order
+from ...core import Graph, rebuilt, topological_order
 from ...core.node import INPUT, ComputationNode
 from ...core.trace import ARRAY, trace
 from ...errors import TraceError

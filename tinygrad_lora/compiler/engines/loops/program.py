@@ -7,9 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ....core import ops
-from ....core.graph import Graph
-from ....core.node import ComputationNode as Node
+from ....core import ComputationNode as Node, Graph, ops
 from ...text.lines import Names, commented, helpers_of, module, names_of, signature
 from ...text.literals import refuse_foreign
 from ...text.plain import Emitted

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ....core import ops
-from ....core.node import ComputationNode as Node
+from ....core import ComputationNode as Node, ops
 from ...text.expressions import literal
 
 SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "bool": "np.bool_"}
