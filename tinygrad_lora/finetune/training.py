@@ -14,8 +14,7 @@ from typing import Any, Protocol
 
 from ..compiler import TrainingStep, compile_training_step
 from ..errors import ModelError
-from ..nn.adapters.model.adapt import adapt
-from ..nn.optim import AdamW
+from ..nn import AdamW, adapt
 from ..nn.schedules import cosine
 from .checkpoint import load_checkpoint, save_checkpoint
 

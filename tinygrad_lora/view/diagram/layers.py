@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.node import INPUT, ComputationNode
-from ...nn.calls import LayerCall, layer_calls
-from ...nn.layer import Layer
+from ...nn import Layer, LayerCall, layer_calls
 
 TOKENS = 8  # of an example text
 

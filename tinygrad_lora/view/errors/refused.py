@@ -10,8 +10,7 @@ from ... import library
 from ...boundary import arguments
 from ...core import ComputationNode, Op, Shape, constant, ops
 from ...errors import ShapeError
-from ...nn.layer import Layer
-from ...nn.linear import Linear
+from ...nn import Layer, Linear
 from .lines import is_ours
 
 

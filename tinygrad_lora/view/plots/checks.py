@@ -7,10 +7,8 @@ from numpy.typing import ArrayLike
 
 from ...core import Array
 from ...errors import AdaptError, DtypeError, ShapeError
-from ...nn.adapters.lora import LoRALayer
-from ...nn.adapters.lora_linear import LoRALinear
+from ...nn import Layer, LoRALayer, LoRALinear
 from ...nn.adapters.model.switching import adapters
-from ...nn.layer import Layer
 from ..words.sentences import one_line
 
 
