@@ -113,13 +113,17 @@ def refuse_unequal(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
         raise ShapeError(f"mse: y has shape {shape} and the target {target}{remedy}")
 
 
-def refuse_labels(labels: Any, samples: tuple[int, ...], classes: int) -> None:
-    """Raise unless the node `labels` holds a class for each of the samples."""
+def refuse_labels(labels: Any, logits: tuple[int, ...], mask: Any) -> None:
+    """Raise unless the node `labels` holds a class for each sample of logits of that shape, and a mask fits it."""
+    if not logits:
+        raise ShapeError("cross_entropy: logits is a single number: pass an array with a score for each class")
+    classes = logits[-1]
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
-    if labels.shape != samples:
-        logits = (*samples, classes)
-        raise ShapeError(f"cross_entropy: logits {logits} need labels of shape {samples}, not {labels.shape}")
+    if labels.shape != logits[:-1]:
+        raise ShapeError(f"cross_entropy: logits {logits} need labels of shape {logits[:-1]}, not {labels.shape}")
+    if mask is not None and np.shape(mask) != labels.shape:
+        raise ShapeError(f"cross_entropy: labels {labels.shape} need a mask of that shape, not {np.shape(mask)}")
     if labels.known and labels.size and (labels.value.min() < 0 or labels.value.max() >= classes):
         wrong = next(t for t in labels.value.flat if not 0 <= t < classes)
         known = f"{classes} logits stand for classes 0 to {classes - 1}"
@@ -144,9 +148,9 @@ def as_indices(indices: Sequence[Any]) -> list[Any]:
 
 
 def name_of_dtype(dtype: Any) -> str:
-    """The name of a dtype, such as "float32". None, which is float64 to NumPy, raises DtypeError."""
-    if dtype is None:
-        raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
+    """The name of a dtype, such as "float32". Raises DtypeError for None, which is float64 to NumPy, and for text."""
+    if dtype is None or np.dtype(dtype).kind not in "biuf":
+        raise DtypeError(f"cast: dtype is {dtype!r}: pass a dtype of real numbers, such as 'float32'")
     return np.dtype(dtype).name
 
 

@@ -268,7 +268,7 @@ def compile(
     function: a function of nodes, or a layer; None where `compile` is a decorator with arguments
     passes: what replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced
     buffers: False prints plain expressions, which allocate every result; True writes into memory that is planned once
-    engine: "numpy"; "numba" runs the same graph as loops in machine code (`pip install "tinygrad-lora[speed]"`), which
+    engine: "numpy"; "numba" runs the same graph as loops in machine code (the extra `speed` brings it), which
         takes seconds to make; "auto" does so where that is installed and known to win, and `.report` says why or why
         not
     without: names of techniques to leave out, as `.report` lists them

