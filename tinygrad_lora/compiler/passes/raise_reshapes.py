@@ -8,9 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node, Op, Shape
+from ...core import ComputationNode as Node, Graph, Op, Shape, ops
 from ..patterns import rewrite_unshared
 
 REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
@@ -45,8 +43,7 @@ def _raised(node: Node, once: set[Node]) -> Node | None:
             where = (x.ndim - 1,) if axes == (last,) else tuple(range(x.ndim - (axes == leading)))
             return ops.reshape(op(x, axis=where, keepdims=False), shape=node.shape) if where else None
         case Node(op, operands) if op.elementwise and (under := _below(node)) is not None:
-            lower = [x.parents[0] if x.ndim > 1 else x for x in operands]
-            raised = op(*lower, **node.params)
+            raised = op(*(x.parents[0] if x.ndim > 1 else x for x in operands), **node.params)
             return ops.reshape(raised, shape=node.shape) if raised.shape == under else None
     return None
 

@@ -8,9 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node, constant
+from ...core import ComputationNode as Node, Graph, constant, ops, rebuilt
 from ..patterns import is_constant
 
 # Numbers in a row: of fewer it makes no difference, and of more neither; besides, the sum of a column adds one number

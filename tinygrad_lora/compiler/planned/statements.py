@@ -1,7 +1,6 @@
 """The statements of a planned program that compute a node: into its place in the memory, as a number, or as a view."""
 
-from ...core import ops
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, ops
 from ..operations import gives_number, inner_product
 from ..text.expressions import expression
 from ..text.lines import Statement, dtype_source

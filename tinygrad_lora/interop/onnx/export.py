@@ -42,9 +42,7 @@ class OnnxFile:
     fixed: str
 
     def __str__(self) -> str:
-        parts: tuple[tuple[str, Mapping[str, Any]], ...] = (
-            ("input", self.inputs), ("output", self.outputs), ("swappable", self.swappable),
-        )  # fmt: skip
+        parts = ("input", self.inputs), ("output", self.outputs), ("swappable", self.swappable)
         lines = [f"  {what:<9}  {name} {_dims_text(dims)}" for what, named in parts for name, dims in named.items()]
         lines += [f"  {self.fixed}"] if self.fixed else []
         return "\n".join([f"{self.path.name}: ONNX opset {OPSET}", *lines])

@@ -22,9 +22,7 @@ class Markup(str):
 
 def text(value: object) -> Markup:
     """`value` as escaped text; markup stays as it is."""
-    if isinstance(value, Markup):
-        return value
-    return Markup(escape(sound(str(value))))
+    return value if isinstance(value, Markup) else Markup(escape(sound(str(value))))
 
 
 def sound(value: str) -> str:
@@ -56,12 +54,8 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 
 def void(tag: str, **attributes: object) -> Markup:
     """An element that has no content and no end, such as `img`."""
-    said = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{text(value)}"'
-        for name, value in attributes.items()
-        if value is not None
-    )
-    return Markup(f"<{tag}{said}>")
+    present = {name.rstrip("_").replace("_", "-"): x for name, x in attributes.items() if x is not None}
+    return Markup(" ".join([f"<{tag}", *(f'{name}="{text(x)}"' for name, x in present.items())]) + ">")
 
 
 def image(
