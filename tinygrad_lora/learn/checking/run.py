@@ -150,5 +150,5 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
     if not outcome.line:
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
     code, advice = explained(error, outcome.line.partition(CALLED)[0])
-    text = words_of(error).rstrip(". " if advice else "")
-    return Diagnosis(code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__)
+    said = ". ".join(filter(None, [words_of(error).rstrip(". " if advice else ""), advice]))
+    return Diagnosis(code, f"{type(error).__name__}{where}{said and f': {said}'}", type(error).__name__)
