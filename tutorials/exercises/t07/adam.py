@@ -10,7 +10,8 @@ p \leftarrow p - \eta\,\frac{\hat m}{\sqrt{\hat v} + 10^{-8}}$$
 The means start at zero, so at first they are too small; the hats make up for it.
 
 Write `adam_step(parameters, lr, memory)`, which gives every parameter a new value. The dictionary `memory` is empty
-before the first step, and the same one comes again at every step. Keep there what you need under keys of your choice.
+before the first step, and the same one comes again at every step. Keep in it whatever you need, under keys of your
+choice.
 
 Source: Kingma and Ba 2014, algorithm 1.
 """

@@ -33,8 +33,8 @@ HINTS = (
     "else 1. Then `return [g * factor for g in gradients]`.",
 )
 ABOUT = (
-    "All arrays are scaled by one factor, so the step keeps its direction and only its length is limited. To clip "
-    "each array by its own norm would turn the step."
+    "All arrays are scaled by one factor, so the step keeps its direction and only its length is limited. Clipping "
+    "each array by its own norm would change the direction."
 )
 NEXT = (
     "Log the norm of each step of a training, and choose `max_norm` so that one step in twenty is clipped. Does "

@@ -3,7 +3,7 @@ r"""Attach and freeze
 Write `attach(model, rank, places, seed=0)`. `model` is a `tl.Sequential`, whose `members` are a list of layers and
 functions. Change the model and return it:
 
-* at each number in `places` stands a `tl.Linear`; put `tl.LoRALinear(layer, rank, seed=seed)` into its place;
+* each number in `places` is the place of a `tl.Linear`; replace it by `tl.LoRALinear(layer, rank, seed=seed)`;
 * nothing but the adapters may be trainable: freeze every other parameter.
 
 `tl.adapt` does this for any model. Here you do it by hand, without it.
@@ -26,7 +26,7 @@ HINTS = (
 )
 ABOUT = (
     "To adapt is surgery: freeze everything, then put adapters in the places of the layers that they wrap. The "
-    "order matters, because to freeze afterwards would freeze the adapters, too."
+    "order matters, because freezing afterwards would freeze the adapters, too."
 )
 NEXT = "How many numbers are trainable at rank 4 with one place, and with all? Compare with `tl.adapt` on a copy."
 exercise = Exercise(
