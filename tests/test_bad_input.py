@@ -144,6 +144,8 @@ def test_shapes_that_do_not_fit_are_named_with_their_operands(line, error, words
     ("tl.cross_entropy(a, np.array([0.0, 1.0]))", DtypeError, r"labels must be whole numbers, not float64"),
     ("tl.cross_entropy(a, 'ab')", DtypeError, r"cross_entropy: labels is the text 'ab'"),
     ("tl.cross_entropy(a, [0, 3])", ValueError, r"label 3 is not a class; 3 logits stand for classes 0 to 2"),
+    ("tl.cross_entropy(a, [0, 1], [True])", ShapeError, r"labels \(2,\) need a mask of that shape, not \(1,\)"),
+    ("tl.cross_entropy(tl.sum(a), 0)", ShapeError, r"cross_entropy: logits is a single number: pass an array"),
     ("tl.cross_entropy(a, [0])", ShapeError, r"need labels of shape \(2,\), not \(1,\)"),
 ])  # fmt: skip
 def test_what_is_not_numbers_of_the_right_kind_is_refused(line, error, words):

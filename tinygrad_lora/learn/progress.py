@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import FormatError
 from ..files import opened, parse_json, user_folder
+from ..view.words.sentences import table
 from .checking.report import Report
 from .exercise import Exercise
 from .predictions.prediction import all_predictions
@@ -134,15 +135,14 @@ class Progress:
         return sum(line.out_of for line in self.lines)
 
     def __str__(self) -> str:
-        rows = [(line.id, line.word, f"{line.points:>2} of {line.out_of:<2}", line.title) for line in self.lines]
-        width = max([0, *(len(row[0]) for row in rows)])
-        table = [f"{id:<{width}}  {word:<5}  {points}  {title}" for id, word, points, title in rows]
+        rows = [(one.id, f"{one.word:<5}", f"{one.points:>2} of {one.out_of:<2}", one.title) for one in self.lines]
+        lines = table(rows)
         done = sum(line.word == "done" for line in self.lines)
         states = list(self.predictions.values())
         if states:
-            table.append(f"{states.count('right')} of {len(states)} predictions right, {states.count('wrong')} wrong")
-        table.append(f"{done} of {len(rows)} exercises, {self.points} of {self.out_of} points")
-        return "\n".join(table)
+            lines.append(f"{states.count('right')} of {len(states)} predictions right, {states.count('wrong')} wrong")
+        lines.append(f"{done} of {len(rows)} exercises, {self.points} of {self.out_of} points")
+        return "\n".join(lines)
 
     __repr__ = __str__
 
