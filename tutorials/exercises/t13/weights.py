@@ -52,11 +52,11 @@ def over(axis, keepdims=True, top=True, base=np.exp):
 
 RIGHT_AXIS = "the keys are the last axis, so sum over `axis=-1`"
 SLIPS = (
-    ("wrong-axis", f"Each column sums to 1, and each row must; {RIGHT_AXIS}", over(-2)),
+    ("wrong-axis", f"Each column sums to 1, but each row must; {RIGHT_AXIS}", over(-2)),
     ("wrong-axis", f"You sum over the texts; {RIGHT_AXIS}", over(0)),
     ("axis-counted-from-the-front", f"Axis 1 is the keys for one text, but not for several; {RIGHT_AXIS}",
      over(1)),
-    ("all-summed", f"All weights together sum to 1; those of each query must; {RIGHT_AXIS}", over(None)),
+    ("all-summed", f"All weights together sum to 1, but those of each query must; {RIGHT_AXIS}", over(None)),
     ("sum-not-kept",
      "A sum or a maximum has lost its axis, so NumPy aligns it with the columns; write `keepdims=True`",
      lambda s: np.exp(s) / np.exp(s).sum(axis=-1)),

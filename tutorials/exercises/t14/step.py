@@ -169,8 +169,10 @@ def copy_of(step):
         try:
             return step(model, loss, optimizer, rows)
         except tl.errors.GradientError as error:
+            if "no parameter has a gradient" not in str(error):
+                raise
             sentence = "optimizer.step() finds no gradients: call zero_gradients(), then backward(), then step()"
-            raise refuse("no-gradient", f"{sentence} ({error})") from None
+            raise refuse("no-gradient", sentence) from None
         except ValueError as error:
             if "has no row" not in str(error):
                 raise

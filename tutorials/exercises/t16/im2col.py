@@ -157,7 +157,8 @@ MISTAKES = (
 def matrix_of(im2col, x, size, stride):
     """What the student's function gives; refused, with the reason, if patches of different sizes make no matrix."""
     try:
-        return im2col(x, size, stride)
+        answer = im2col(x, size, stride)
+        return np.array(answer) if type(answer) is list else answer
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise
