@@ -32,7 +32,8 @@ class Response:
             return f"Right. {self.question.response}."
         if self.open:
             return f"{self.question}\n\nAnswer with {self.question.needed}"
-        return f"{self.diagnosis.sentence}.{f' {LOOK}' if self.diagnosis.code == UNFORESEEN else ''}"
+        look = f" {LOOK}" if self.diagnosis.code == UNFORESEEN else ""
+        return f"{self.diagnosis.sentence}.{look}".replace("?.", "?")
 
     __repr__ = __str__
 
