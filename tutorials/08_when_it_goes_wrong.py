@@ -355,7 +355,7 @@ print(f"loss {loss:.2f}, accuracy {accuracy(sick):.0%}")
 # From the zoo: all five of `08-zoo`. Let pairs of students swap engines: one chooses a bug, the other names it.
 #
 # The second patient: images and answers are shuffled apart, so each image has the answer of another one; and a ReLU
-# stands behind the logits, so a logit below zero gets no gradient. With the first one cured alone it reads 60%, with
+# comes after the logits, so a logit below zero gets no gradient. With the first one cured alone it reads 60%, with
 # the second one alone 9%, with both 97%.
 #
 # Ask at the end: which of the four illnesses of `08-rescue` could a test have found before any training?

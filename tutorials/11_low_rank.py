@@ -372,7 +372,7 @@ with tl.bug("double_merge"):
 # Likely mistakes, as diagnosis codes:
 #
 # * `scaled-twice` in `11-best-rank`: the singular values in A and in B. Each may have its root, or one has them all.
-# * `missing-root`, `plain-sum`: the parts stand at right angles, so squares are added. Pythagoras.
+# * `missing-root`, `plain-sum`: the parts are at right angles, so squares are added. Pythagoras.
 # * `product` in `11-counts`: n m r. Draw A and B as two thin boxes.
 # * `builds-the-product` in `11-lora-layer`: right, and as expensive as a whole weight.
 # * `zero-start`, `not-zero-at-start`: show the two losses from the zoo, and the old accuracy at step 0.

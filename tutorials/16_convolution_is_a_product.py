@@ -407,7 +407,7 @@ images(list(first_maps), columns=8, size=48)
 # Likely mistakes, as diagnosis codes:
 #
 # * `missing-one` in `16-output-shape`: steps are counted, not starts. Five fence posts have four gaps.
-# * `padding-once`: zeros stand at both ends. `channels-kept`: a kernel runs through all channels.
+# * `padding-once`: zeros are added at both ends. `channels-kept`: a kernel runs through all channels.
 # * `patches-as-columns` in `16-im2col`: the name of the function says so, and the text does not.
 # * `channels-last`: images in files have their channels last, and this package has them first, as PyTorch.
 # * `flipped`: in a book on signals a convolution turns the kernel around. Networks do not.
