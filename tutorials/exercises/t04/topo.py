@@ -121,7 +121,7 @@ def test_a_graph_deeper_than_the_stack(topo_sort):
     judge(topo_sort(output), output)
 
 
-MANY = "the graph has 2**40 paths, and nobody arrives who walks each of them: turn back at nodes that you have seen"
+MANY = "the graph has 2**40 paths, and walking each of them would never end: turn back at nodes that you have seen"
 
 
 @exercise.check(points=1, slow=MANY)

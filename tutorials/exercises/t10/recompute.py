@@ -134,9 +134,9 @@ GUESSES = (
      lambda program, needed, kept: again_of(program, needed, kept, stop=False)),
     ("kept-ignored", "nothing of it is used that was kept",
      lambda program, needed, kept: again_of(program, needed, kept, stop=False, listed=True)),
-    ("everything", "nobody asks for some of these",
+    ("everything", "some of these are not needed",
      lambda program, needed, kept: [n for n, _, _ in program if n not in kept]),
-    ("everything", "nobody asks for some of these", lambda program, needed, kept: [n for n, _, _ in program]),
+    ("everything", "some of these are not needed", lambda program, needed, kept: [n for n, _, _ in program]),
 )  # fmt: skip
 
 

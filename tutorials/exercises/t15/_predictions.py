@@ -66,7 +66,7 @@ def what_passes_a_frozen_layer(size):
     tl.sum(layer(below)).backward()
     yield BELOW if np.any(below.gradient) and not layer.parameters() else NONE, "The output still depends on the input"
     yield "base-blocked", NONE, "frozen means that the codes do not change; does the output still depend on the input?"
-    yield "codes-trained", ALL, "a code cannot move by a little, so nobody asks for its gradient"
+    yield "codes-trained", ALL, "a code cannot move by a little, so its gradient is of no use"
 
 
 SAME, NEAR, FAR = "exactly the same as before", "almost the same as before", "nothing useful until it is trained"
