@@ -179,7 +179,7 @@ def multiplies_what_does_not_fit(x):
     ("function", "code", "words"),
     [
         (endless, "too-slow", "loop that never ends"),
-        (endless_and_deaf, "too-slow", "stopped after 0.2 seconds"),
+        (endless_and_deaf, "too-slow", "stopped after 0.2 s"),
         (deep, "recursion", "recursion limit"),
         (quits, "exception", "SystemExit"),
         (lambda x: 1 / 0, "division-by-zero", "ZeroDivisionError"),

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ExerciseError
-from ...view.words.sentences import number, shape_text
+from ...view.words.sentences import shape_text
 from .. import exercises
 from ..diagnosis import Diagnosis, Wrong, refuse
 from ..exact import as_array, as_bool, as_whole, same
@@ -139,7 +139,7 @@ class Question:
         """An answer in a sentence."""
         if self.kind == "choice":
             return next(letter for letter, text in self.choices.items() if text == meant)
-        writers: dict[str, Callable[[Any], str]] = {"number": lambda x: number(float(x)), "shape": shape_text}
+        writers: dict[str, Callable[[Any], str]] = {"number": lambda x: f"{float(x):.9g}", "shape": shape_text}
         return writers.get(self.kind, str)(meant)
 
 
