@@ -174,12 +174,15 @@ def test_a_reader_who_stops_reading_is_no_error(arguments):
     assert run.returncode == 141
 
 
-def test_a_stream_that_is_full_or_closed_is_no_traceback():
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # printed at once, or when Python ends
+def test_a_stream_that_is_full_or_closed_is_no_traceback(unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     learn = [sys.executable, "-m", "tinygrad_lora", "learn"]
     if Path("/dev/full").exists():
-        with open("/dev/full", "w") as full:
-            run = subprocess.run(learn, stdout=full, stderr=subprocess.PIPE, text=True)
-        assert (run.returncode, run.stderr) == (2, "tinygrad-lora learn: no space left on device\n")
+        for command in (learn, [*learn, "--help"]):
+            with open("/dev/full", "w") as full:
+                run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+            assert (run.returncode, run.stderr) == (2, "tinygrad-lora learn: no space left on device\n")
     if os.name != "nt":
         run = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *learn], stderr=subprocess.PIPE, text=True)
         assert (run.returncode, run.stderr) == (0, "")
@@ -195,6 +198,7 @@ def test_a_stream_that_is_full_or_closed_is_no_traceback():
         ("hint 04-tpo", "tinygrad-lora hint: there is no exercise '04-tpo'; perhaps 04-topo"),
         ("learn 99", "tinygrad-lora learn: there is no tutorial 99; there are 01,"),
         ("models get minlm", "tinygrad-lora models: there is no model called 'minlm': there are minilm,"),
+        ("demo --out a_file", "tinygrad-lora demo: a_file: not a directory; --out DIR writes elsewhere"),
         ("learn 01 --copy-only --out a_file", "tinygrad-lora learn: a_file: file exists"),
         ("draw model.py:loss --out a_file/graph.svg", "tinygrad-lora draw: a_file: "),
         ("step model.py:typo", "tinygrad-lora step: model.py has no 'typo'"),

@@ -34,7 +34,10 @@ def add_command(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the experiment, write its files, and say what was found and where it is."""
     start = time.perf_counter()
-    check_place(args.out / "index.html")
+    try:
+        check_place(args.out / "index.html")
+    except OSError as error:
+        raise type(error)(error.errno, f"{error.strerror}; --out DIR writes elsewhere", error.filename) from None
     result = run_experiment(args.rank, args.seed, args.epochs, tracker(args.quiet))
     paths = write_files(result, args.out)
     opened(paths["page"], args.open)
