@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from tinygrad_lora import __version__, errors, terminal
 from tinygrad_lora.blas import blas
@@ -172,6 +173,21 @@ def test_a_reader_who_stops_reading_is_no_error(arguments):
         run.stdout.close()
         assert run.stderr.read() == b""
     assert run.returncode == 141
+
+
+def test_a_stop_while_a_bar_starts_leaves_the_cursor_visible(monkeypatch):
+    screen, refresh = io.StringIO(), Live.refresh
+
+    def interrupted(bar):
+        monkeypatch.setattr(Live, "refresh", refresh)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(terminal, "Console", lambda **_: Console(file=screen, force_terminal=True, _environ={}))
+    monkeypatch.setattr(Live, "refresh", interrupted)
+    with pytest.raises(KeyboardInterrupt), terminal.counting(3, "Training"):
+        pass
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    assert hidden in screen.getvalue() and screen.getvalue().rfind(shown) > screen.getvalue().rfind(hidden)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])  # printed at once, or when Python ends
