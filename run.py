@@ -58,7 +58,7 @@ Elsewhere, run the command with another Python, such as one from python.org."""
 
 NO_ENVIRONMENT = f"""Could not make the virtual environment: {{reason}}
 It goes into the folder of run.py. You must be able to write there, on a disk with 1 GB free, and its path must have no
-{os.pathsep!r} in it. Put the checkout into such a folder, then run the same command again."""
+{os.pathsep!r} in it. If all that is so, this Python lacks something: run the command with another one."""
 
 NO_INSTALL = """The install failed; pip says why above. Put that right, then run the same command again.
 No network: connect. Only the first run needs it. Or bring the packages in a folder: docs/install.md, "Offline".
@@ -124,9 +124,8 @@ def make_environment() -> None:
             done = subprocess.run(step, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
             if done.returncode != 0:
                 missing = re.search("No module named '?(venv|ensurepip)", done.stdout)
-                # What venv or pip calls the error, or else the last line of a traceback.
-                reasons = ["", *done.stdout.strip().splitlines(), *re.findall("(?im)^error: (.*)", done.stdout)]
-                sys.exit(NO_VENV if missing else NO_ENVIRONMENT.format(reason=reasons[-1]))
+                reasons = re.findall(r"(?im)^[\w.]*error: (.*)", done.stdout) or [done.stdout.strip()]
+                sys.exit(NO_VENV if missing else NO_ENVIRONMENT.format(reason=reasons[0]))  # the others follow from it
         made = True
     finally:  # also when interrupted: half an environment would look like a whole one next time
         if not made:
