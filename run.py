@@ -41,10 +41,10 @@ NEW_ENOUGH = "import pip, sys; assert int(pip.__version__.split('.')[0]) > 21 an
 
 # pytest comes last, so that its closing line is the last thing printed.
 STEPS = {
-    "ruff check": ["-m", "ruff", "check"],
-    "ruff format": ["-m", "ruff", "format", "--check"],
+    "ruff check": ["-m", "ruff", "check", "--no-cache"],  # which saves no time, and could not be written everywhere
+    "ruff format": ["-m", "ruff", "format", "--check", "--no-cache"],
     "mypy": ["-m", "mypy"],
-    "lint-imports": ["-c", "from importlinter.cli import lint_imports_command as check; check()", "--no-logo"],
+    "lint-imports": ["-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-logo", "--no-cache"],
     # A file's fixtures are made once. In their order, since files with few tests take the longest.
     "pytest": ["-m", "pytest", "--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder"],
 }
