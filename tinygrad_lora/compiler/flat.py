@@ -15,6 +15,7 @@ from ..core.node import PARAMETER, ComputationNode, tick
 from ..errors import CompileError, ShapeError
 
 Nodes = Sequence[ComputationNode]
+CACHE_LINE = 64  # bytes
 
 
 class Flat:
@@ -26,7 +27,7 @@ class Flat:
 
     def __init__(self, nodes: Nodes, name: str) -> None:
         self.nodes = list(nodes)
-        self.memory = np.empty(sum(node.size for node in nodes), nodes[0].dtype)
+        self.memory = _aligned(sum(node.size for node in nodes), nodes[0].dtype)
         whole = self.memory.view()
         whole.setflags(write=False)
         self.leaf, self.inside = (
@@ -105,6 +106,13 @@ class Storage:
             p.created = now
         self._seen = now if PARAMETER.changed == self._seen else -1  # -1: another thread assigned something meanwhile
         PARAMETER.changed = now
+
+
+def _aligned(size: int, dtype: Any) -> Any:
+    """A vector that starts where a cache line does: half of an unaligned one's elements are written across two."""
+    memory = np.empty(size * dtype.itemsize + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size * dtype.itemsize].view(dtype)
 
 
 def _groups(optimizer: Any) -> list[list[int]]:

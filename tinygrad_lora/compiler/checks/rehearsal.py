@@ -117,6 +117,9 @@ class StandIn:
     def dot(self, other: Any, out: Any = None) -> StandIn:
         return self.run.call([self, other], out)
 
+    def take(self, places: Any, axis: None = None, out: Any = None, mode: str = "raise") -> StandIn:
+        return self.run.call([self, places], out)
+
     def __bool__(self) -> bool:
         return False  # `zero if x <= 0.0 else +x`: go the way that reads x
 

@@ -5,7 +5,7 @@ from ...core.node import ComputationNode as Node
 from ..operations import gives_number, inner_product
 from ..text.expressions import expression
 from ..text.lines import Statement, dtype_source
-from .calls import Call
+from .calls import Call, finds_by_index
 from .order import Unit
 from .products import product, product_in_blocks
 from .variables import Variables
@@ -68,6 +68,8 @@ class Statements:
             lines = [f"{self.words.use('np.copyto')}({out}, {formula})"]
         elif node.op is ops.concatenate and any(whole is node for whole, _ in self.plan.parts.values()):
             lines = self._missing_parts(node, out)
+        elif finds_by_index(node) and not unit.rows and self.uses("largest_by_index"):
+            lines = [self._largest(node, out)]
         else:
             operands = [self.variables.in_block(self.variables.operand(p), p, node, unit) for p in node.parents]
             ready = self.words.number if self.uses("ready_numbers") else literal_number
@@ -84,6 +86,14 @@ class Statements:
         text = product(node, a, b, out, dot=self.uses("small_dot"), use=self.words.use)
         self.lowered.choices["small_dot" if ".dot(" in text else "matmul"] += 1
         return text
+
+    def _largest(self, node: Node, out: str) -> str:
+        """The call that takes the largest of each row from the place where it is."""
+        self.lowered.choices["largest_by_index"] += 1
+        x, axis, columns = self.code[node.parents[0]].text, node.parents[0].ndim - 1, node.parents[0].shape[-1]
+        rows = f"np.arange(0, {node.size * columns}, {columns}).reshape({node.shape})"
+        keep = ", keepdims=True" if node.params["keepdims"] else ""
+        return f'{x}.take({x}.argmax({axis}{keep}) + {self.words.ready(rows, "starts")}, None, {out}, "clip")'
 
     def _missing_parts(self, node: Node, out: str) -> list[str]:
         """Copies of the parts of a vector that are not there yet."""
