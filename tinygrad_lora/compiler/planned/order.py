@@ -13,7 +13,7 @@ from ...core.node import ComputationNode as Node
 from ..operations import row_products, ufunc_call
 from ..patterns import is_constant
 
-LARGE = 65_536  # elements from which an array is worth cutting
+LARGE = 16_384  # elements from which arrays compete for the cache
 BLOCK_BYTES = 262_144  # of one array in one block: a few of them fit a cache of a megabyte
 
 
@@ -85,15 +85,17 @@ def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> lis
         if node not in done:
             members = _together(i, order, position, done, graph) if _large(node) and _by_rows(node) else [node]
             done.update(members)
-            units.append(_unit(members))
+            units += _units(members)
     return units
 
 
-def _unit(members: list[Node]) -> Unit:
+def _units(members: list[Node]) -> list[Unit]:
+    """One unit that runs block by block, or several where all of it fits the cache."""
     widest = max(node.size // max(node.shape[0], 1) * node.dtype.itemsize if node.shape else 0 for node in members)
     rows = max(1, BLOCK_BYTES // max(widest, 1))
-    blocks = len(members) > 1 and rows < members[0].shape[0]
-    return Unit(tuple(members), _even(members[0].shape[0], rows) if blocks else 0)
+    if len(members) == 1 or rows >= members[0].shape[0]:
+        return [Unit((node,)) for node in members]
+    return [Unit(tuple(members), _even(members[0].shape[0], rows))]
 
 
 def _even(length: int, most: int) -> int:
