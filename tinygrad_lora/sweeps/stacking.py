@@ -96,10 +96,14 @@ def _unary(node: Node, operands: list[Operand], n: int) -> Any:
     return node.op(operands[0].new, **node.params)
 
 
+def _transpose(node: Node, operands: list[Operand], n: int) -> Any:
+    return _unary(node, operands, n) if node.ndim == 2 else _shaped(_rows(operands[0], n).mT, (n, *node.shape))
+
+
 def _matmul(node: Node, operands: list[Operand], n: int) -> Any:
     a, b = operands
     if b.one.ndim == 2 and not b.stacked:  # a weight that all runs share: one product of all rows
-        product = _shaped(a.new, (-1, a.one.shape[-1])) @ b.new
+        product = _rows(a, n) @ b.new
     elif b.one.ndim == 2 < a.one.ndim:  # one of each run: a product of all its rows
         product = _shaped(a.new, (*[n] * a.stacked, -1, a.one.shape[-1])) @ b.new
     elif a.one.ndim == b.one.ndim > 2 and (below := _below(node, operands, n)):  # batches
@@ -127,19 +131,19 @@ def _concatenate(node: Node, operands: list[Operand], n: int) -> Any:
 
 
 def _take(node: Node, operands: list[Operand], n: int) -> Any:
-    (x, new_x, several), *indices = operands
+    x, *indices = operands
     runs, aligned = _numbered(indices, n)
-    if not several:
-        return ops.take(new_x, *aligned)
-    first = indices[0]
-    if first.one.known and not first.stacked and first.one.value.min(initial=0) >= 0:
-        # Rows that are known, as in a loss: the rows of all runs are one list, and the program a simpler one.
-        new_x, shape = _rows(operands[0], n), first.one.shape
-        rows = runs * x.shape[0] + first.one.value
-        if any(index.one.shape != shape for index in indices) or len(shape) != 1:
-            return ops.take(new_x, constant(rows), *aligned[1:])
-        return _shaped(ops.take(new_x, constant(rows.reshape(-1)), *(_rows(i, n) for i in indices[1:])), (n, *node.shape))
-    return ops.take(new_x, constant(runs), *aligned)
+    first, shape = indices[0].one, (n, *node.shape)
+    if not x.stacked:
+        alone = len(indices) == 1 and first.ndim
+        return _shaped(ops.take(x.new, _rows(indices[0], n)), shape) if alone else ops.take(x.new, *aligned)
+    if not first.known or indices[0].stacked or first.value.min(initial=0) < 0:
+        return ops.take(x.new, constant(runs), *aligned)
+    # Rows that are known, as in a loss: the rows of all runs are one list, and the program a simpler one.
+    rows = runs * x.one.shape[0] + first.value
+    if first.ndim != 1 or any(index.one.shape != first.shape for index in indices):
+        return ops.take(_rows(x, n), constant(rows), *aligned[1:])
+    return _shaped(ops.take(_rows(x, n), constant(rows.reshape(-1)), *(_rows(i, n) for i in indices[1:])), shape)
 
 
 def _scatter_add(node: Node, operands: list[Operand], n: int) -> Any:
@@ -154,7 +158,7 @@ def _numbered(indices: list[Operand], n: int) -> tuple[Any, list[Node]]:
 
 
 RULES: dict[Op, Rule] = {
-    ops.transpose: _unary, ops.identity: _unary, ops.stop_gradient: _unary, ops.matmul: _matmul,
+    ops.transpose: _transpose, ops.identity: _unary, ops.stop_gradient: _unary, ops.matmul: _matmul,
     ops.reduce_sum: _reduce, ops.reduce_max: _reduce, ops.place: _place, ops.concatenate: _concatenate,
     ops.take: _take, ops.scatter_add: _scatter_add,
     ops.reshape: lambda node, operands, n: _shaped(operands[0].new, (n, *node.shape)),
