@@ -4,7 +4,7 @@
     python3 run.py test [ARGS...]   lint, types, architecture and tests; ARGS go to pytest; --all: the slow tests, too
     python3 run.py fuzz [ARGS...]   random programs, compiled and compared; --minutes N, --programs N, --seed S
     python3 run.py fuzz --files     damaged files, read right or refused in a sentence; --minutes N, --seed S
-    python3 run.py bench [ARGS...]  times beside other libraries, which `pip install ".[bench]"` brings; --help
+    python3 run.py bench [ARGS...]  times beside other libraries, which the extra `bench` brings; --help
     python3 run.py release --check  whether this checkout can be released; --only NAME, --set X.Y.Z, --help
     python3 run.py docs [ARGS...]   build the documentation in build/docs; ARGS go to sphinx-build
     python3 run.py lab [ARGS...]    build the lab that runs in a browser, in build/lab; ARGS go to docs/build_lab.py

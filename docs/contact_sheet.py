@@ -4,7 +4,7 @@
 
 Writes a PNG for each scene and `sheet.html`, which shows them side by side, and prints a table: the number of boxes,
 the height and size of the page, and the milliseconds until a browser had painted it. Boxes in images are not counted.
-Needs Playwright and Chromium; scenes in notebooks need JupyterLab: pip install ".[browser,notebook]".
+Needs Playwright and Chromium; scenes in notebooks need JupyterLab. The extras `browser` and `notebook` bring them.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lora as tl
+from tinygrad_lora.errors.install import from_checkout
 from tinygrad_lora.models.bert import BertModel
 from tinygrad_lora.view.render import render
 
@@ -194,7 +195,7 @@ def main() -> int:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        sys.exit('Playwright is not installed: pip install ".[browser]"')
+        sys.exit(f"Playwright is not installed: {from_checkout('browser')}")
     browsers = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     out.mkdir(parents=True, exist_ok=True)
     figures, row = [], "{:>2}  {:36} {:>5}  {:>6}  {:>5}  {:>11}"

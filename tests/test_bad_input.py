@@ -129,6 +129,10 @@ def test_shapes_that_do_not_fit_are_named_with_their_operands(line, error, words
     ("a ** b", DtypeError, r"power: the exponent must be a number"),
     ("a ** 'x'", DtypeError, r"power: the exponent must be a number"),
     ("a ** 1j", DtypeError, r"power: the exponent must be a number"),
+    ("tl.cast(a, 'U5')", DtypeError, r"cast: dtype is 'U5': pass a dtype of real numbers, such as 'float32'"),
+    ("tl.cast(a, object)", DtypeError, r"cast: dtype is <class 'object'>: pass a dtype of real numbers"),
+    ("tl.cast(s, complex)", DtypeError, r"cast: dtype is <class 'complex'>: pass a dtype of real numbers"),
+    ("tl.cast(a, None)", DtypeError, r"cast: dtype is None: pass a dtype of real numbers"),
     ("tl.take(a, np.array([0.5]))", DtypeError, r"take: indices must be whole numbers; convert them with .astype\(int\)"),
     ("tl.take(s, np.array([0.5]))", DtypeError, r"take: indices must be whole numbers"),
     ("tl.take(a, np.array([True, False]))", DtypeError, r"take: indices must be whole numbers"),
@@ -140,6 +144,8 @@ def test_shapes_that_do_not_fit_are_named_with_their_operands(line, error, words
     ("tl.cross_entropy(a, np.array([0.0, 1.0]))", DtypeError, r"labels must be whole numbers, not float64"),
     ("tl.cross_entropy(a, 'ab')", DtypeError, r"cross_entropy: labels is the text 'ab'"),
     ("tl.cross_entropy(a, [0, 3])", ValueError, r"label 3 is not a class; 3 logits stand for classes 0 to 2"),
+    ("tl.cross_entropy(a, [0, 1], [True])", ShapeError, r"labels \(2,\) need a mask of that shape, not \(1,\)"),
+    ("tl.cross_entropy(tl.sum(a), 0)", ShapeError, r"cross_entropy: logits is a single number: pass an array"),
     ("tl.cross_entropy(a, [0])", ShapeError, r"need labels of shape \(2,\), not \(1,\)"),
 ])  # fmt: skip
 def test_what_is_not_numbers_of_the_right_kind_is_refused(line, error, words):

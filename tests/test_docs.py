@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tinygrad_lora.errors.install import from_checkout, with_extra
+from tinygrad_lora.grading.sandbox.bubblewrap import CONTAINER
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,22 +72,43 @@ def test_the_page_about_installing_lists_the_extras():
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(project["optional-dependencies"])
 
 
-def test_how_to_install_is_said_once():
-    """Code takes the line from one module, and every page says what that gives: nothing that is not true today."""
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    folders = ".", "/source"  # of a checkout, and of one in a container
-    true = {line for one in extras for line in (with_extra(one), *(from_checkout(one, folder) for folder in folders))}
-    true |= {"pip install .", from_checkout("browser,notebook")}
-    offline = "--no-index --find-links wheels "  # from wheels that are there
-    ours = re.compile(rf"""pip install (?:{offline})?["']?(?:\.|/source|tinygrad-lora)[^\s`']*""")
+# What stands on pages between `<!-- install: NAME -->` and the end; `pytest --update-golden` writes it there.
+INSTALL = {
+    "short": [f"{from_checkout('notebook')}     # in the folder of the checkout; with Jupyter, for the tutorials"],
+    "all": [
+        f"{from_checkout('notebook')}                # in the folder of the checkout; with Jupyter, for the tutorials",
+        f"{from_checkout('')}                            # or without: the engine, LoRA, the compiler and pictures",
+        f"{with_extra('notebook')}    # where it is installed: adds an extra; pip knows the package by its name then",
+    ],
+    "offline": [
+        f"{from_checkout('notebook').replace('install', 'wheel')} --wheel-dir wheels   # in a checkout, with a network",
+        with_extra("notebook").replace("install", "install --no-index --find-links wheels"),
+    ],
+    "container": [CONTAINER],
+}
+
+
+def test_how_to_install_is_said_once(request):
+    """Code and pages take the line from one module, so nothing is said that is not true today."""
+    ours = re.compile(r"""pip (?:install|wheel) .*?(?:["' ]\.|/source|tinygrad-lora)[\["' ]""")
+    block = re.compile(r"<!-- install: (\w+) -->\n(.*?)<!-- install: end -->", re.DOTALL)
     pages = [path for path in [*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")] if "generated" not in path.parts]
-    for path in pages:
-        lines = {line.rstrip(",;:)").replace(offline, "") for line in ours.findall(path.read_text(encoding="utf-8"))}
-        assert lines <= true, f"{path.name}: {lines - true}"
-    by_hand = {
-        path.name for path in ROOT.glob("tinygrad_lora/**/*.py") if ours.search(path.read_text(encoding="utf-8"))
-    }
-    assert by_hand == {"install.py", "compiled.py"}, "code asks errors/install.py; a docstring cannot"
+    for path in [*pages, ROOT / "tests" / "benchmarks" / "README.md"]:
+        text = path.read_text(encoding="utf-8")
+        written = block.sub(
+            lambda found: "\n".join(
+                [f"<!-- install: {found[1]} -->", "```sh", *INSTALL[found[1]], "```", "<!-- install: end -->"]
+            ),
+            text,
+        )
+        if request.config.getoption("--update-golden"):
+            path.write_text(written, encoding="utf-8", newline="\n")
+        else:
+            assert text == written, f"{path.name}: `pytest --update-golden {__file__}` writes what is true"
+        assert not ours.search(block.sub("", text)), f"{path.name}: {ours.search(block.sub('', text))[0]}"
+    code = [path for folder in ("tinygrad_lora", "docs") for path in (ROOT / folder).glob("**/*.py")]
+    by_hand = [path.name for path in [*code, ROOT / "run.py"] if ours.search(path.read_text(encoding="utf-8"))]
+    assert by_hand == ["install.py"], "code asks it"
 
 
 def test_the_readme_says_how_fast_it_is_with_the_numbers_of_the_bench():

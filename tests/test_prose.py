@@ -71,7 +71,7 @@ def words_of(path):
 
 
 def test_every_word_is_in_the_dictionary_or_in_the_vocabulary(request):
-    spellchecker = pytest.importorskip("spellchecker", reason="pip install '.[docs]'")
+    spellchecker = pytest.importorskip("spellchecker", reason="needs the extra docs")
     dictionary, vocabulary, found = spellchecker.SpellChecker(), set(listed("accept.txt")), {}
     for path in [*TUTORIALS, *PAGES, *OTHERS]:
         for word in words_of(path):
@@ -111,7 +111,7 @@ def test_no_page_uses_a_word_that_we_do_without(path):
 
 def test_a_linter_of_prose_finds_nothing(tmp_path):
     if importlib.util.find_spec("proselint") is None:
-        pytest.skip("proselint is not installed: pip install '.[docs]'")
+        pytest.skip("proselint is not installed: the extra docs brings it")
     for path in [*TUTORIALS, *PAGES, *OTHERS]:
         (tmp_path / name(path).replace("/", "-")).with_suffix(".md").write_text(plain(markdown(path), "·"), "utf-8")
     assert objections(tmp_path) == []
@@ -119,7 +119,7 @@ def test_a_linter_of_prose_finds_nothing(tmp_path):
 
 def test_the_linter_finds_what_is_there_to_be_found(tmp_path):
     if importlib.util.find_spec("proselint") is None:
-        pytest.skip("proselint is not installed: pip install '.[docs]'")
+        pytest.skip("proselint is not installed: the extra docs brings it")
     (tmp_path / "a.md").write_text("At the end of the day it is very unique, in a nutshell.\n")
     assert objections(tmp_path)
 

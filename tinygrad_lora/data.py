@@ -26,13 +26,7 @@ class Digits(NamedTuple):
     y_test: NDArray[np.int64]
 
 
-def digits(
-    rotated: int = 0,
-    *,
-    test_fraction: float = 0.2,
-    seed: int = 0,
-    dtype: DTypeLike = np.float64,
-) -> Digits:
+def digits(rotated: int = 0, *, test_fraction: float = 0.2, seed: int = 0, dtype: DTypeLike = np.float64) -> Digits:
     """The 1,797 images of handwritten digits, shuffled and split.
 
     Returns arrays `x_train` and `x_test` of shape (n, 64), with pixels from 0 (paper) to 1 (ink), and `y_train` and
@@ -53,20 +47,16 @@ def digits(
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI 1998 (CC BY 4.0, doi:10.24432/C50P49).
     """
     _require(_is_whole(rotated), f"rotated counts quarter turns and must be a whole number, not {rotated!r}")
-    _require(
-        _is_whole(seed) and seed >= 0,
-        f"seed must be a whole number, 0 or more, not {seed!r}: the same seed gives the same split",
-    )
+    repeats = "the same seed gives the same split"
+    _require(_is_whole(seed) and seed >= 0, f"seed must be a whole number, 0 or more, not {seed!r}: {repeats}")
     _require(_is_floating(dtype), f"dtype must be a floating type such as np.float32, not {dtype!r}")
     with resources.files(__package__).joinpath("assets/digits.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
         images, labels = arrays["images"], arrays["labels"].astype(np.int64)
 
     n = len(images)
-    _require(
-        isinstance(test_fraction, Real) and 0 < test_fraction < 1,
-        f"test_fraction must lie between 0 and 1, not {test_fraction!r}",
-    )
+    is_part = isinstance(test_fraction, Real) and 0 < test_fraction < 1
+    _require(is_part, f"test_fraction must lie between 0 and 1, not {test_fraction!r}")
     n_test = round(n * test_fraction)
     _require(0 < n_test < n, f"test_fraction {test_fraction!r} of {n} images leaves one part empty")
 

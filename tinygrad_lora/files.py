@@ -5,6 +5,7 @@ file. Two things see to that, and no other module opens a file to read: `opened`
 whatever goes wrong into that error, and `parse_json` bounds what a text may ask for.
 """
 
+import csv
 import errno
 import json
 import os
@@ -13,8 +14,9 @@ import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -78,6 +80,15 @@ def _begun(target: Path, folder: Path) -> tuple[int, str]:
         return tempfile.mkstemp(dir=folder, prefix=f".{target.name}.")
     except OSError as error:  # about the file that was asked for
         raise type(error)(error.errno, error.strerror, str(target)) from None
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table as CSV: what a row does not have is empty, and what stands in no column is left out."""
+    file = StringIO()
+    table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return file.getvalue()
 
 
 # --- Reading ---

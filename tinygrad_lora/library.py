@@ -292,13 +292,15 @@ def _mean_square(x: Operand) -> Any:
 
 
 @in_float32
-def cross_entropy(logits: Operand, labels: Operand) -> Any:
+def cross_entropy(logits: Operand, labels: Operand, mask: Operand | None = None) -> Any:
     r"""$L = -\frac1n \sum_i \ln \mathrm{softmax}(x_i)_{t_i}$: mean over the samples, in nats.
 
     Finite for any finite logits.
 
     logits: x, scores before the softmax, a node or an array (..., classes)
     labels: t, whole numbers from 0 to classes - 1, (...)
+    mask: None, or (...): True or 1 for each of the n samples that count, False or 0 for padding, whose labels must be
+        classes too. If none counts, the loss is 0
     Returns a scalar: a node where one of them is, else a number. ln(classes) is what guessing gets.
     Raises ShapeError where the shapes do not match, DtypeError for labels that are not whole numbers, ValueError for a
     label that is not a class.
@@ -308,11 +310,13 @@ def cross_entropy(logits: Operand, labels: Operand) -> Any:
     (np.float64(1.0986), np.float64(1.0986))
     """
     labels = labels if isinstance(labels, ComputationNode) else constant(labels)
-    *samples, classes = _shape(logits)
-    refuse_labels(labels, tuple(samples), classes)
-    rows = constant(np.arange(labels.size))
-    scores = log_softmax(logits if len(samples) == 1 else reshape(logits, (labels.size, classes)))
-    return -mean(ops.take(scores, rows, reshape(labels, (labels.size,))))
+    refuse_labels(labels, shape := _shape(logits), mask)
+    scores = log_softmax(logits if len(shape) == 2 else reshape(logits, (labels.size, shape[-1])))
+    right = ops.take(scores, constant(np.arange(labels.size)), reshape(labels, (labels.size,)))
+    if mask is None:
+        return -mean(right)
+    counts = ops.cast(reshape(mask, (labels.size,)), dtype=scores.dtype)
+    return sum(-right * counts) / maximum(sum(counts), 1.0)
 
 
 # --- Methods of a node ---

@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 from urllib.parse import quote
 
+from tinygrad_lora.errors.install import from_repository
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -32,5 +34,5 @@ def of_tutorial(name: str) -> str:
     where = setting()
     links = [f"[open it in {place}]({address})" for place, address in addresses(name, where).items()]
     if where["repository"]:  # Colab knows only what it is told
-        links[-1] += f", where you first run `%pip install git+https://github.com/{where['repository']}`"
+        links[-1] += f", where you first run `%{from_repository(where['repository'])}`"
     return ", ".join(links)

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
+from tinygrad_lora.errors.install import from_checkout
 from tinygrad_lora.learn.registry import load_exercise
 
 FIRST, CELL, TRAINING = 25.0, 3.0, 30.0  # seconds: until the first cell is done, for any other, and for one that trains
@@ -105,7 +106,7 @@ def check(numbers: str) -> int:
     try:
         import playwright  # noqa: F401, only whether it is there
     except ImportError:
-        sys.exit('The check drives a browser: pip install "tinygrad-lora[browser]", then run this again.')
+        sys.exit(f"The check drives a browser: {from_checkout('browser')}, then run this again.")
     if chromium_path() is None:
         sys.exit("The check needs Chromium, and none is on the PATH: install it, then run this again.")
     texts = solved(numbers)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bench.command import main
 from bench.microgpt import command, model, trainers
-from bench.microgpt.command import TOLERANCE, WRITTEN, compare, table
+from bench.microgpt.command import PADDED, TOLERANCE, WRITTEN, compare, table
 from bench.peers import UnableError, missing
 
 SMALL = model.NameSize(3, width=8, heads=2, block=6)
@@ -28,14 +28,15 @@ def by_hand():
     return trained("naive", NAMES[:3])
 
 
-MARKS = {"torch": pytest.mark.peers, "jax": [pytest.mark.peers, pytest.mark.slow]}
+SLOW_PEER = [pytest.mark.peers, pytest.mark.slow]
+MARKS = {"torch": pytest.mark.peers, "jax": SLOW_PEER, "jax-padded": SLOW_PEER}
 OTHERS = [pytest.param(name, marks=MARKS.get(name, [])) for name in WRITTEN if name not in ("naive", "torch.compile")]
 
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.filterwarnings("ignore")  # other people's
 def test_all_learn_names_of_all_lengths_alike(name, by_hand):
-    if reason := missing(name):
+    if reason := missing(PADDED.get(name, name)):
         pytest.skip(reason)
     losses, weights = trained(name, NAMES[:3])
     np.testing.assert_allclose(losses, by_hand[0], rtol=0, atol=1e-12)

@@ -30,7 +30,7 @@ TRANSLATED = [op for op in Op.registry.values() if op.name != "random_uniform"]
 def engine(name):
     """The module of an engine; the test is skipped where its library is not installed."""
     for library in dict.fromkeys((name, "scipy")):
-        pytest.importorskip(library, reason=f'engine="{name}" needs pip install "tinygrad-lora[speed]"')
+        pytest.importorskip(library, reason=f'engine="{name}" needs the extra speed')
     return importlib.import_module(f"tinygrad_lora.compiler.engines.{name}")
 
 

@@ -101,6 +101,29 @@ def test_the_gradient_of_cross_entropy_is_softmax_minus_one_hot(logits, labels):
     np.testing.assert_allclose(tl.gradients(loss, x).value, expected, rtol=1e-12, atol=1e-16)
 
 
+@pytest.mark.parametrize("dtype", [bool, int, np.float32])
+def test_cross_entropy_with_a_mask_is_that_of_the_samples_that_count(dtype):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(3, 5, 4)), rng.integers(0, 4, (3, 5))
+    mask = rng.random((3, 5)) < 0.6
+    x, real = tl.parameter(logits), tl.parameter(logits[mask])
+    masked, expected = tl.cross_entropy(x, labels, mask.astype(dtype)), tl.cross_entropy(real, labels[mask])
+    assert masked.value == pytest.approx(expected.value, rel=1e-15)
+    masked.backward()
+    expected.backward()
+    np.testing.assert_allclose(x.gradient[mask], real.gradient, rtol=1e-14)
+    assert not x.gradient[~mask].any()
+    compiled = tl.compile(tl.cross_entropy)
+    assert compiled(logits, labels, mask.astype(dtype)) == pytest.approx(expected.value, rel=1e-15)
+
+
+def test_cross_entropy_of_padding_alone_is_zero_and_so_is_its_gradient():
+    x = tl.parameter(np.ones((2, 3)))
+    loss = tl.cross_entropy(x, np.array([0, 1]), np.zeros(2, bool))
+    loss.backward()
+    assert loss.value == 0 and not np.signbit(loss.value) and not x.gradient.any()
+
+
 def test_cross_entropy_of_a_confident_mistake_is_the_distance_of_the_logits():
     assert float(tl.cross_entropy(tl.constant([[1e4, -1e4]]), np.array([1]))) == 2e4
     assert float(tl.cross_entropy(tl.constant([[1e4, -1e4]]), np.array([0]))) == 0.0

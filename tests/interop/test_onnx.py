@@ -15,8 +15,8 @@ from tinygrad_lora.interop.onnx import export, save_onnx
 from tinygrad_lora.interop.onnx.export import IR_VERSION, OPSET
 from tinygrad_lora.interop.onnx.rules import RULES
 
-onnx = pytest.importorskip("onnx", reason="pip install 'tinygrad-lora[interop]'")
-onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'tinygrad-lora[test]'")
+onnx = pytest.importorskip("onnx", reason="needs the extra interop")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra test")
 onnxruntime.set_default_logger_severity(3)
 
 # ONNX has no generator that gives the same numbers.

@@ -1,6 +1,6 @@
 """Side by side with PEFT itself, where it is installed: what we write it loads, and the other way around.
 
-`pip install 'tinygrad-lora[peers]'` installs it.
+The extra `peers` brings it.
 """
 
 import importlib.util

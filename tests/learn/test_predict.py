@@ -11,8 +11,7 @@ from tinygrad_lora.commands.main import main
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading.submissions import read
 from tinygrad_lora.learn import exercise_ids, progress
-from tinygrad_lora.learn.predictions.foreseen import UNFORESEEN
-from tinygrad_lora.learn.predictions.prediction import all_predictions, load_prediction, predictions_of
+from tinygrad_lora.learn.predictions.prediction import UNFORESEEN, all_predictions, load_prediction, predictions_of
 from tinygrad_lora.learn.predictions.review import review
 from tinygrad_lora.learn.progress import remember, remembered
 from tinygrad_lora.learn.tutorials import tutorials

@@ -15,7 +15,7 @@ pytest.importorskip("jupytext", reason="reading the sources of tutorials needs J
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import TutorialError
 from tinygrad_lora.learn import load_exercise
-from tinygrad_lora.learn.release import nbgrader, notebook, otter
+from tinygrad_lora.learn.release import graders, notebook
 from tinygrad_lora.learn.release.source import read_cells
 from tinygrad_lora.learn.tutorials import Tutorial, heading_of
 
@@ -227,7 +227,7 @@ def answered(text):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("nbgrader", path=str(Path(sys.executable).parent)) is None, reason="needs nbgrader")
 def test_nbgrader_gives_full_marks_to_the_reference_and_zero_to_the_stub(source, tmp_path):
-    made = nbgrader.source_notebook(read_cells(source))
+    made = graders.for_nbgrader(read_cells(source))
     (tmp_path / "source" / "01_short").mkdir(parents=True)
     (tmp_path / "source" / "01_short" / "01_short.ipynb").write_text(made, encoding="utf-8")
     (tmp_path / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'c'\n")
@@ -254,7 +254,7 @@ def test_nbgrader_gives_full_marks_to_the_reference_and_zero_to_the_stub(source,
 @pytest.mark.skipif(shutil.which("otter", path=str(Path(sys.executable).parent)) is None, reason="needs otter-grader")
 def test_otter_gives_full_marks_to_the_reference_and_zero_to_the_stub(source, tmp_path):
     path = tmp_path / "01_short.ipynb"
-    path.write_text(otter.source_notebook(read_cells(source)), encoding="utf-8")
+    path.write_text(graders.for_otter(read_cells(source)), encoding="utf-8")
     run("-m", "otter", "assign", "01_short.ipynb", "dist", "--no-run-tests", cwd=tmp_path)
     (autograder,) = (tmp_path / "dist" / "autograder").glob("*.zip")
     released = (tmp_path / "dist" / "student" / "01_short.ipynb").read_text(encoding="utf-8")

@@ -8,8 +8,7 @@ import pytest
 
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import ExerciseError
-from tinygrad_lora.learn.predictions.foreseen import UNFORESEEN
-from tinygrad_lora.learn.predictions.prediction import all_predictions
+from tinygrad_lora.learn.predictions.prediction import UNFORESEEN, all_predictions
 from tinygrad_lora.learn.study.export import COLUMNS, as_csv, collected, summary
 from tinygrad_lora.learn.study.sitting import CODE, CONSENT, FORMS, form_for, items, rows_of, sit
 

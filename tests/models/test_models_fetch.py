@@ -88,6 +88,20 @@ def test_an_interrupted_fetch_leaves_nothing_behind(wheel, monkeypatch):
     assert entries() == []
 
 
+def test_a_folder_that_pip_removes_while_it_is_measured_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "pip-unpack").mkdir()
+    (tmp_path / "package.whl").write_bytes(bytes(7))
+    scandir = os.scandir
+
+    def removed_meanwhile(path="."):
+        if os.path.basename(path) == "pip-unpack":
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removed_meanwhile)
+    assert fetch._size(tmp_path) == 7
+
+
 @pytest.mark.slow
 @needs_pip
 def test_without_a_network_it_says_what_to_do(wheel, monkeypatch):

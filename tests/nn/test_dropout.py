@@ -91,6 +91,6 @@ def test_what_means_nothing_is_refused(arguments, error, message):
 
 
 def test_an_engine_that_cannot_draw_the_same_numbers_says_so():
-    pytest.importorskip("numba", reason='engine="numba" needs pip install "tinygrad-lora[speed]"')
+    pytest.importorskip("numba", reason='engine="numba" needs the extra speed')
     with pytest.raises(CompileError, match=r'cannot translate the operation random_uniform.*engine="numpy"'):
         tl.compile(lambda x, seed: tl.dropout(x, 0.5, seed), engine="numba")(X, np.array(3))

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 for library in ("sphinx", "myst_nb", "latex2mathml", "jupytext"):
     if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed: pip install '.[docs]'", allow_module_level=True)
+        pytest.skip(f"{library} is not installed: the extra docs brings it", allow_module_level=True)
 
 sys.path.insert(0, str(ROOT / "docs"))
 from build_site import gallery, gallery_pictures, kinds, notebooks, pages, try_it  # noqa: E402

@@ -29,7 +29,7 @@ from tinygrad_lora.core.node import Op
 ROOT = Path(__file__).resolve().parents[2]
 for library in ("sphinx", "myst_nb", "furo", "latex2mathml", "jupytext"):
     if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed: pip install '.[docs]'", allow_module_level=True)
+        pytest.skip(f"{library} is not installed: the extra docs brings it", allow_module_level=True)
 
 sys.path.insert(0, str(ROOT / "docs"))
 import rooms_picture  # noqa: E402

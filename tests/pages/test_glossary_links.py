@@ -11,7 +11,7 @@ import pytest
 
 for library in ("jupyter_cache", "jupytext", "latex2mathml"):
     if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed: pip install '.[docs]'", allow_module_level=True)
+        pytest.skip(f"{library} is not installed: the extra docs brings it", allow_module_level=True)
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
 from build_site import glossary, notebooks  # noqa: E402
 

@@ -24,13 +24,13 @@ pytestmark = [
     *NEEDS_A_BROWSER,
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("npm") is None, reason="npm, which brings Python for browsers, is not installed"),
-    pytest.mark.skipif(find_spec("latex2mathml") is None, reason='pip install ".[docs]"'),
+    pytest.mark.skipif(find_spec("latex2mathml") is None, reason="needs the extra docs"),
 ]
 
 
 def code_in_address(code):
     """As the documentation writes it."""
-    return "index.html" + pytest.importorskip("build_site.try_it", reason='pip install ".[docs]"').address(code)
+    return "index.html" + pytest.importorskip("build_site.try_it", reason="needs the extra docs").address(code)
 
 
 @pytest.fixture(scope="module")

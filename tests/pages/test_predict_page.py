@@ -15,7 +15,7 @@ from tinygrad_lora.learn.predictions.prediction import all_predictions
 ROOT = Path(__file__).resolve().parents[2]
 for library in ("jupyter_cache", "jupytext", "latex2mathml"):
     if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed: pip install '.[docs]'", allow_module_level=True)
+        pytest.skip(f"{library} is not installed: the extra docs brings it", allow_module_level=True)
 sys.path.insert(0, str(ROOT / "docs"))
 from build_site import notebooks, predictions  # noqa: E402
 

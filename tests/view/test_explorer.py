@@ -15,7 +15,8 @@ from html_reader import Reader
 from programs import PROGRAMS
 
 import tinygrad_lora as tl
-from tinygrad_lora.commands.explore import compiled_function, run
+from tinygrad_lora.commands.explore import compiled_function
+from tinygrad_lora.commands.main import main
 from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.pipeline import PASSES
 from tinygrad_lora.errors import CompileError
@@ -467,7 +468,7 @@ def test_the_same_program_gives_the_same_bytes_in_every_process(tmp_path):
     pages = set()
     for seed in ("0", "1"):
         out = tmp_path / f"{seed}.html"
-        code = f"from tinygrad_lora.commands.explore import run; run(None, {str(out)!r}, quiet=True)"
+        code = f"from tinygrad_lora.commands.main import main; main(['explore', '--quiet', '--out', {str(out)!r}])"
         environment = os.environ | {"PYTHONHASHSEED": seed, "OPENBLAS_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-c", code], env=environment, check=True)
         pages.add(out.read_bytes())
@@ -529,7 +530,7 @@ def test_a_program_of_another_library_is_shown_and_not_compared():
 
 
 def test_the_command_writes_the_flagship(tmp_path, capsys):
-    assert run(None, tmp_path / "page.html") == 0
+    assert main(["explore", "--out", str(tmp_path / "page.html")]) == 0
     printed = capsys.readouterr().out
     assert "rebracket" in printed and str(tmp_path / "page.html") in printed
 

@@ -23,10 +23,8 @@ def _nodeless(x: Any) -> Any:
     """A list, if no node and no masked array is in it: NumPy would take their values alone."""
     for item in x:
         if isinstance(item, AdvisingNode):
-            raise TypeError(
-                "a list of nodes would become an array, and the gradient would be lost: add nodes with + or with "
-                "Python's sum, join them with tl.concatenate"
-            )
+            remedy = "add nodes with + or with Python's sum, join them with tl.concatenate"
+            raise TypeError(f"a list of nodes would become an array, and the gradient would be lost: {remedy}")
         if isinstance(item, (list, tuple)):
             _nodeless(item)
         else:
@@ -115,27 +113,29 @@ def refuse_unequal(shape: tuple[int, ...], target: tuple[int, ...]) -> None:
         raise ShapeError(f"mse: y has shape {shape} and the target {target}{remedy}")
 
 
-def refuse_labels(labels: Any, samples: tuple[int, ...], classes: int) -> None:
-    """Raise unless the node `labels` holds a class for each of the samples."""
+def refuse_labels(labels: Any, logits: tuple[int, ...], mask: Any) -> None:
+    """Raise unless the node `labels` holds a class for each sample of logits of that shape, and a mask fits it."""
+    if not logits:
+        raise ShapeError("cross_entropy: logits is a single number: pass an array with a score for each class")
+    classes = logits[-1]
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"cross_entropy: labels must be whole numbers, not {labels.dtype}: use labels.astype(int)")
-    if labels.shape != samples:
-        logits = (*samples, classes)
-        raise ShapeError(f"cross_entropy: logits {logits} need labels of shape {samples}, not {labels.shape}")
+    if labels.shape != logits[:-1]:
+        raise ShapeError(f"cross_entropy: logits {logits} need labels of shape {logits[:-1]}, not {labels.shape}")
+    if mask is not None and np.shape(mask) != labels.shape:
+        raise ShapeError(f"cross_entropy: labels {labels.shape} need a mask of that shape, not {np.shape(mask)}")
     if labels.known and labels.size and (labels.value.min() < 0 or labels.value.max() >= classes):
         wrong = next(t for t in labels.value.flat if not 0 <= t < classes)
-        raise ValueError(
-            f"cross_entropy: label {wrong} is not a class; {classes} logits stand for classes 0 to {classes - 1}"
-        )
+        known = f"{classes} logits stand for classes 0 to {classes - 1}"
+        raise ValueError(f"cross_entropy: label {wrong} is not a class; {known}")
 
 
 def as_key(key: Any) -> tuple[Any, ...]:
     """What stands in brackets, as a tuple of Python's numbers, slices, None and `...`; or a DtypeError."""
     parts = [int(k) if isinstance(k, np.integer) else k for k in (key if isinstance(key, tuple) else (key,))]
     if not all(k is None or k is Ellipsis or type(k) in (int, slice) for k in parts):
-        raise DtypeError(
-            "index: only numbers and slices; for an array of indices use take(x, indices), for a condition tl.where"
-        )
+        remedy = "for an array of indices use take(x, indices), for a condition tl.where"
+        raise DtypeError(f"index: only numbers and slices; {remedy}")
     return tuple(parts)
 
 
@@ -148,9 +148,9 @@ def as_indices(indices: Sequence[Any]) -> list[Any]:
 
 
 def name_of_dtype(dtype: Any) -> str:
-    """The name of a dtype, such as "float32". None, which is float64 to NumPy, raises DtypeError."""
-    if dtype is None:
-        raise DtypeError("cast: dtype is None: pass a dtype, such as 'float32'")
+    """The name of a dtype, such as "float32". Raises DtypeError for None, which is float64 to NumPy, and for text."""
+    if dtype is None or np.dtype(dtype).kind not in "biuf":
+        raise DtypeError(f"cast: dtype is {dtype!r}: pass a dtype of real numbers, such as 'float32'")
     return np.dtype(dtype).name
 
 

@@ -39,13 +39,11 @@ class Bounds:
         if not node.parents:
             bound = of_array(node.value)
         else:
-            parents = [self._known[p] for p in node.parents]
-            if None in parents or node.op.name not in RULES:
-                return None
+            parents, name = [self._known[p] for p in node.parents], node.op.name
             infinite = any(p.size == inf for p in parents if p)
-            if infinite and node.op.name not in DEFINED:
+            if None in parents or name not in RULES or (infinite and name not in DEFINED):
                 return None
-            bound = RULES[node.op.name](node, *parents)
+            bound = RULES[name](node, *parents)
         return bound if bound and fits(bound, node.dtype) else None
 
 
@@ -137,5 +135,4 @@ RULES: dict[str, Callable[..., Bound | None]] = {
     "power": _power, "reduce_sum": _reduced, "scatter_add": _scattered, "cast": _cast,
 }  # fmt: skip
 # Operations that infinities may pass through: they neither add nor multiply them.
-DEFINED = {"identity", "stop_gradient", "transpose", "reshape", "broadcast", "index", "place", "take", "reduce_max",
-           "relu", "concatenate", "where", "sign", "greater"}  # fmt: skip
+DEFINED = {name for name, rule in RULES.items() if rule is _same} | {"concatenate", "where", "sign", "greater"}

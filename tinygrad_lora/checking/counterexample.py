@@ -1,7 +1,6 @@
 """What refutes a pass: a small program, what it gives with and without the pass, and the graph before and after."""
 
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 
@@ -9,6 +8,9 @@ from ..core.graph import Graph
 from ..core.node import Array
 from .programs import RandomProgram
 from .trials import Fault
+
+CODE = "margin: 0.5em 0; font-family: monospace"
+SIDE = "display: inline-block; vertical-align: top; margin: 0 2em 0 0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,20 @@ class Counterexample(Fault):
     @property
     def html(self) -> str:
         """One element that a notebook shows, trusted or not, with the graph drawn before and after."""
-        return str(import_module(".picture", __package__).html(self))
+        from ..view.diagram.data import diagram  # only where something is to be seen
+        from ..view.svg.draw import draw_image
+        from ..view.words.markup import element
+        from ..view.words.sentences import one_line
+
+        pictures = []
+        for title, graph in self.graphs:
+            picture = draw_image(diagram(graph, title=title), prefix=title, caption=True)
+            pictures.append(element("div", picture, style=SIDE))
+        return element(
+            "div", element("p", element("strong", "CounterexampleError: "), one_line(self.sentence)),
+            element("p", self.hint) if self.hint else "", element("pre", str(self.program), style=CODE),
+            element("pre", "\n".join(self.results), style=CODE), element("div", *pictures),
+        )  # fmt: skip
 
     def _repr_html_(self) -> str:
         return self.html

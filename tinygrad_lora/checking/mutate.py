@@ -9,6 +9,7 @@ import numpy as np
 from .programs import ArrayLine, ProgramLine, RandomProgram, StepLine, with_size
 from .shrink import runs
 
+Change = Callable[[ArrayLine], ArrayLine]
 SIZES = (1, 2, 3, 4)
 DTYPES = ("float64", "float32", "float16", "int64", "int8", "uint8", "bool")
 OTHER_PARAMS: dict[str, tuple[Any, ...]] = {
@@ -74,7 +75,6 @@ def a_batch(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
 def another_dtype(program: RandomProgram, rng: np.random.Generator) -> RandomProgram:
     """One array gets another dtype."""
     dtype = str(rng.choice(DTYPES))
-
     return _with_one(program, rng, lambda leaf: _converted(leaf, dtype))
 
 
@@ -105,9 +105,7 @@ def other_params(program: RandomProgram, rng: np.random.Generator) -> RandomProg
 MUTATIONS = (another_size, another_shape, a_batch, *[another_dtype] * 2, other_numbers, *[other_params] * 2)
 
 
-def _with_one(
-    program: RandomProgram, rng: np.random.Generator, change: Callable[[ArrayLine], ArrayLine]
-) -> RandomProgram:
+def _with_one(program: RandomProgram, rng: np.random.Generator, change: Change) -> RandomProgram:
     leaves = _drawn(program)
     if not leaves:
         return program

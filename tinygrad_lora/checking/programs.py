@@ -225,10 +225,10 @@ class RandomProgram:
     @property
     def body(self) -> list[str]:
         """The lines of the function."""
-        lines = [
-            f"{self.names[i]} = {WORDS[line.word].printed([self.names[k] for k in line.operands], line.params)}"
-            for i, line in self.numbered_steps
-        ]
+        lines = []
+        for i, line in self.numbered_steps:
+            operands = [self.names[k] for k in line.operands]
+            lines.append(f"{self.names[i]} = {WORDS[line.word].printed(operands, line.params)}")
         return [*lines, f"return {', '.join(self.names[i] for i in self.outputs)}"]
 
     def __str__(self) -> str:

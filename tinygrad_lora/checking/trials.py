@@ -20,6 +20,7 @@ from .bounds import Bounds
 from .programs import RandomProgram
 
 Pass = Callable[[Graph], Graph]
+Arrays = Sequence[Array]
 MOST_CALLS = 200_000, 4_000  # of functions in one pass: in all, and for each node of the graph
 
 
@@ -55,7 +56,8 @@ def applied(apply: Pass, graph: Graph, *, twice: bool = True) -> Graph:
     with _at_most(MOST_CALLS[0] + MOST_CALLS[1] * len(graph.nodes)):
         after = apply(graph)
     if not isinstance(after, Graph):
-        raise BrokenPromise(f"gives {_a(after)} instead of a graph: return graph.rewrite(rule), or graph.map(build)")
+        kind = "None" if after is None else f"an object of type {type(after).__name__}"
+        raise BrokenPromise(f"gives {kind} instead of a graph: return graph.rewrite(rule), or graph.map(build)")
     if _fingerprint(graph) != before:
         raise BrokenPromise("changes the graph that it is given: leave its nodes as they are, and build new ones")
     if after.outputs == graph.outputs:
@@ -86,10 +88,6 @@ def _fingerprint(graph: Graph) -> list[Any]:
     return parts + [(n, n.op, n.parents, repr(n.params), n.shape, n.dtype, n.known) for n in graph.nodes]
 
 
-def _a(value: Any) -> str:
-    return "None" if value is None else f"an object of type {type(value).__name__}"
-
-
 @contextmanager
 def _at_most(calls: int) -> Any:
     """Raise BrokenPromise after this many calls of functions: a rule may loop forever.
@@ -117,7 +115,7 @@ def _at_most(calls: int) -> Any:
             sys.setprofile(None)
 
 
-def values_of(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
+def values_of(graph: Graph, arrays: Arrays) -> tuple[Array, ...]:
     """The outputs of the graph. Raises BrokenPromise if a value has another shape or dtype than its node says."""
     values = {}
     for node, value in graph.running(*arrays):
@@ -131,9 +129,7 @@ def values_of(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
 # --- Comparing ---
 
 
-def difference(
-    graph: Graph, arrays: Sequence[Array], expected: Sequence[Array], actual: Sequence[Array], exact: bool
-) -> str:
+def difference(graph: Graph, arrays: Arrays, expected: Arrays, actual: Arrays, exact: bool) -> str:
     """A sentence that says where `actual` differs; "" if it agrees: to the last bit, or as far as rounding explains."""
     if not exact:
         wrong = disagreement(graph, arrays, actual, expected=expected)
@@ -216,7 +212,7 @@ class PassTrial:
             return True, Fault(sentence, graph, after, expected, actual)
         return True, None
 
-    def _later(self, graph: Graph, after: Graph, arrays: Sequence[Array], expected: tuple[Array, ...]) -> str:
+    def _later(self, graph: Graph, after: Graph, arrays: Arrays, expected: Arrays) -> str:
         """What goes wrong in the passes that follow, if nothing does when this pass is left out."""
         sentences = []
         for start in (after, graph):
@@ -225,10 +221,9 @@ class PassTrial:
                 for other in self.after:
                     name = name_of(other)
                     start = other(start)
-                sentence = difference(graph, arrays, expected, values_of(start, arrays), self.exact)
+                sentences.append(difference(graph, arrays, expected, values_of(start, arrays), self.exact))
             except Exception as error:
-                sentence = f"makes {name} raise {type(error).__name__}: {error}"
-            sentences.append(sentence)
+                sentences.append(f"makes {name} raise {type(error).__name__}: {error}")
         with_pass, without_pass = sentences
         return "" if without_pass else with_pass
 
@@ -266,9 +261,7 @@ class CompiledTrial(PassTrial):
             return False, None
         return True, Fault(sentence, graph, None, expected)
 
-    def _compiled(
-        self, program: RandomProgram, graph: Graph, expected: tuple[Array, ...], passes: Sequence[Pass]
-    ) -> str:
+    def _compiled(self, program: RandomProgram, graph: Graph, expected: Arrays, passes: Sequence[Pass]) -> str:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")

@@ -16,44 +16,33 @@ from ..learn.checking.solutions import unmarked
 from ..learn.exercise import Exercise
 from ..learn.progress import Progress, forget, progress, save
 from ..learn.registry import load_exercise
+from .output import new_command
 
 LIMIT = 10.0  # seconds that a file may take before the checks begin
 
 
 def add_command(commands: Any) -> None:
     """Add `check`, `hint`, `solution` and `progress` to the commands of a parser."""
-    parser = commands.add_parser(
-        "check",
-        help="show an exercise, or check your file",
-        description="Without a file: the exercise, and what to begin with. With one: run it, and check what it "
-        "defines. The exit code is 0 if everything passes, else 1.",
-    )
+    parser = new_command(commands, "check", run_check, "show an exercise, or check your file")
     parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo; `tinygrad-lora progress` lists all")
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE.py", help="your file")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.set_defaults(run=run_check)
-    for name, run, help, description in (
-        ("hint", run_hint, "show the next hint for an exercise",
-         "There are three hints for each exercise, and each tells more. After the third they begin again."),
-        ("solution", run_solution, "show two solutions of an exercise that you have solved",
-         "What the exercise was about, two solutions, and what to try next: as soon as all its checks have passed."),
-    ):  # fmt: skip
-        parser = commands.add_parser(name, help=help, description=description)
+    for parser in (
+        new_command(commands, "hint", run_hint, "show the next hint for an exercise"),
+        new_command(commands, "solution", run_solution, "show two solutions of an exercise that you have solved"),
+    ):
         parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo")
-        parser.set_defaults(run=run)
-    parser = commands.add_parser(
-        "progress",
-        help="list all exercises and how far you are",
-        description="Every exercise with the points of your best run. They are kept in a file on this machine: "
-        "$TINYGRAD_LORA_PROGRESS, or one in your folder for application data.",
-    )
+    parser = new_command(commands, "progress", run_progress, "list all exercises and how far you are")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
     parser.add_argument("--delete", action="store_true", help="delete that file, and all that is known about you")
-    parser.set_defaults(run=run_progress)
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """Show the exercise, or check the file. Raises ExerciseError and OSError."""
+    """Without a file: the exercise, and what to begin with. With one: run it, and check what it defines. The exit code
+    is 0 if everything passes, else 1.
+
+    Raises ExerciseError and OSError.
+    """
     exercise = load_exercise(args.id)
     if args.file is None:
         print(as_json(exercise) if args.json else task(exercise))
@@ -139,19 +128,24 @@ def progress_as_json(state: Progress) -> str:
 
 
 def run_hint(args: argparse.Namespace) -> int:
-    """Print the next hint."""
+    """There are three hints for each exercise, and each tells more. After the third they begin again."""
     print(wrapped(str(hint(args.id))))
     return 0
 
 
 def run_solution(args: argparse.Namespace) -> int:
-    """Print two solutions. Raises ExerciseError before the exercise is solved."""
+    """What the exercise was about, two solutions, and what to try next: as soon as all its checks have passed.
+
+    Raises ExerciseError before the exercise is solved.
+    """
     print(wrapped(solution(args.id)))
     return 0
 
 
 def run_progress(args: argparse.Namespace) -> int:
-    """Print the table, or delete what it is made from."""
+    """Every exercise with the points of your best run. They are kept in a file on this machine:
+    $TINYGRAD_LORA_PROGRESS, or one in your folder for application data.
+    """
     if args.delete:
         path = forget()
         print(f"Deleted: {path}" if path else "There is nothing to delete.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors.install import with_extra
-from .output import FUNCTIONS
+from .output import FUNCTIONS, new_command
 
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")  # which of them depends on the version of shtab
 FOLDERS = ("DIR", "SUBMISSIONS")  # of the words in capitals, those that stand for a folder; other paths are files
@@ -15,20 +15,20 @@ FOLDERS = ("DIR", "SUBMISSIONS")  # of the words in capitals, those that stand f
 
 def add_command(commands: Any) -> None:
     """Add `completion` to the commands of a parser."""
-    parser = commands.add_parser(
-        "completion",
-        help="print a script that completes in a shell",
-        description="Print a script with which a shell completes commands, options and what they are given: exercises, "
-        "tutorials, models, files.",
-        epilog='In ~/.bashrc: eval "$(tinygrad-lora completion bash)". In ~/.zshrc, after compinit: '
-        'eval "$(tinygrad-lora completion zsh)".',
+    where = (
+        'In ~/.bashrc: eval "$(tinygrad-lora completion bash)". In ~/.zshrc, after compinit: '
+        'eval "$(tinygrad-lora completion zsh)".'
     )
+    parser = new_command(commands, "completion", run, "print a script that completes in a shell", epilog=where)
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the script for the command line `given.whole()`. Raises ImportError without shtab, which writes it."""
+    """Print a script with which a shell completes commands, options and what they are given: exercises, tutorials,
+    models, files.
+
+    It is that of the command line `args.whole()`. Raises ImportError without shtab, which writes it.
+    """
     try:
         shtab = import_module("shtab")
     except ImportError:

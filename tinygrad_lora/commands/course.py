@@ -10,14 +10,15 @@ from typing import Any
 from ..errors import TutorialError
 from ..files import read_bytes, write_atomically
 from ..learn.own.begin import new_exercise
-from ..learn.own.course import COURSE, FIRST, LAST, MARK, copy_course, is_own, outdated
+from ..learn.own.course import COURSE, FIRST, LAST, copy_course, is_own, outdated
 from ..learn.own.gates import refuse_faulty
 from ..learn.registry import load_exercise
-from ..learn.release import nbgrader, notebook, otter
+from ..learn.release import graders, notebook
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
 from ..learn.settings import PARTS, switched_off, write_settings
 from . import handouts, verify
+from .output import new_command
 
 Maker = Callable[[Sequence[TutorialCell]], str]
 # What a format makes of a tutorial, and where it goes.
@@ -25,8 +26,8 @@ FORMATS: dict[str, tuple[Maker, str]] = {
     "student": (notebook.student, "{stem}.ipynb"),
     "lab": (notebook.lab, "{stem}.ipynb"),
     "instructor": (notebook.instructor, "{stem}.ipynb"),
-    "nbgrader": (nbgrader.source_notebook, "source/{stem}/{stem}.ipynb"),
-    "otter": (otter.source_notebook, "{stem}/{stem}.ipynb"),
+    "nbgrader": (graders.for_nbgrader, "source/{stem}/{stem}.ipynb"),
+    "otter": (graders.for_otter, "{stem}/{stem}.ipynb"),
 }
 EXECUTED = "instructor"  # the format whose notebooks have outputs
 LARGEST = 256 * 2**20  # bytes of a notebook with outputs
@@ -45,12 +46,7 @@ def add_command(commands: Any) -> None:
         "exercises of your own.",
     )
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
-    release = parts.add_parser(
-        "release",
-        help="write the notebooks into a folder",
-        description="Write the notebooks of the tutorials: for students, with solutions and outputs for instructors, "
-        "or as the source of an nbgrader or Otter assignment.",
-    )
+    release = new_command(parts, "release", run, "write the notebooks into a folder")
     release.add_argument("out", type=Path, metavar="DIR", help="where the notebooks go")
     formats = f"one of {', '.join(FORMATS)} (%(default)s)"
     release.add_argument("--format", choices=FORMATS, default="student", metavar="FORMAT", help=formats)
@@ -60,22 +56,19 @@ def add_command(commands: Any) -> None:
     release.add_argument("--without", metavar="PART,...", help=parts_off)
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
     release.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
-    release.set_defaults(run=run)
-    begin = parts.add_parser(
-        "new-exercise",
-        help="begin an exercise of your own",
-        description="Write an exercise that works, to be changed into yours, and its place in a tutorial. The folder "
-        f"becomes a course: {MARK} marks it, and commands and notebooks in it find its exercises.",
-    )
+    begin = new_command(parts, "new-exercise", run_new_exercise, "begin an exercise of your own")
     begin.add_argument("name", metavar="NAME", help="what it is called, such as square")
     begin.add_argument("--tutorial", type=int, metavar="NN", help=f"its number, {FIRST} to {LAST} (the last one)")
-    begin.set_defaults(run=run_new_exercise)
     verify.add_part(parts)
     handouts.add_part(parts)
 
 
 def run_new_exercise(args: argparse.Namespace) -> int:
-    """Write the files. Raises ExerciseError."""
+    """Write an exercise that works, to be changed into yours, and its place in a tutorial. The folder becomes a course:
+    course.toml marks it, and commands and notebooks in it find its exercises.
+
+    Raises ExerciseError.
+    """
     exercise, *others = new_exercise(args.name, args.tutorial)
     id = f"{exercise.parent.name[1:]}-{exercise.stem.replace('_', '-')}"
     works = f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours."
@@ -85,7 +78,9 @@ def run_new_exercise(args: argparse.Namespace) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the notebooks, or compare them. The result is the exit code."""
+    """Write the notebooks of the tutorials: for students, with solutions and outputs for instructors, or as the source
+    of an nbgrader or Otter assignment.
+    """
     if args.no_execute and args.format != EXECUTED:
         raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
     paths, without = sources(args.source, args.tutorials), parts_without(args.without)

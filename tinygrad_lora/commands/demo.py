@@ -9,30 +9,26 @@ from ..demo.experiment import Experiment, run_experiment
 from ..demo.files import write_files
 from ..files import check_place
 from ..terminal import show_table, tracker
-from .output import add_open, opened
+from .output import add_open, new_command, opened
 
 
 def add_command(commands: Any) -> None:
     """Add `demo` to the commands of a parser."""
-    parser = commands.add_parser(
-        "demo",
-        help="pretrain on digits, adapt to rotated ones with LoRA, and look at everything",
-        description="Pretrain a small network on handwritten digits, adapt it to rotated ones with LoRA, and write the "
-        "graph, the generated code, the adapter and a page that shows them all.",
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("demo-output"), metavar="DIR", help="where the files go (%(default)s)"
-    )
-    parser.add_argument("--rank", type=int, default=4, help="rank of the adapters, 1 to 10 (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="draws weights and batches (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=None, help="epochs of both trainings (20 and 100)")
+    help = "pretrain on digits, adapt to rotated ones with LoRA, and look at everything"
+    parser = new_command(commands, "demo", run, help)
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("demo-output"), metavar="DIR", help="where the files go (%(default)s)")
+    add("--rank", type=int, default=4, help="rank of the adapters, 1 to 10 (%(default)s)")
+    add("--seed", type=int, default=0, help="draws weights and batches (%(default)s)")
+    add("--epochs", type=int, default=None, help="epochs of both trainings (20 and 100)")
     add_open(parser)
-    parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
-    parser.set_defaults(run=run)
+    add("--quiet", action="store_true", help="print nothing, unless something is wrong")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the experiment, write its files, and say what was found and where it is."""
+    """Pretrain a small network on handwritten digits, adapt it to rotated ones with LoRA, and write the graph, the
+    generated code, the adapter and a page that shows them all.
+    """
     start = time.perf_counter()
     check_place(args.out / "index.html")
     result = run_experiment(args.rank, args.seed, args.epochs, tracker(args.quiet))

@@ -19,6 +19,7 @@ from ..models.files.cache import cache_folder, is_installed
 from ..models.files.catalog import CATALOG
 from ..terminal import show_table
 from ..view.graphviz.engines import engine_in_use
+from .output import new_command
 
 # The optional libraries, by the extra that installs them: what they are for.
 EXTRAS = {
@@ -125,18 +126,16 @@ def facts() -> dict[str, str]:
 
 def add_command(commands: Any) -> None:
     """Add `doctor` to the commands of a parser."""
-    parser = commands.add_parser(
-        "doctor",
-        help="show versions, engines, and which optional parts are missing",
-        description="Show versions, which Graphviz draws, which library multiplies matrices, and which optional parts "
-        "are missing, with the command that installs each.",
-    )
+    parser = new_command(commands, "doctor", run, "show versions, engines, and which optional parts are missing")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what there is. A missing optional part is no error."""
+    """Show versions, which Graphviz draws, which library multiplies matrices, and which optional parts are missing,
+    with the command that installs each.
+
+    A missing optional part is no error.
+    """
     if args.json:
         optional = {
             part.extra: {

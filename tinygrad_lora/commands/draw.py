@@ -14,33 +14,27 @@ from ..view.diagram.data import diagram
 from ..view.diagram.text import listing
 from ..view.rails import rails
 from ..view.render import SUFFIXES, render
-from .output import add_functions, add_open, opened
+from .output import add_graph, new_command, opened
 
 WANTED = "a function without arguments that gives a node, a graph or a layer"
 
 
 def add_command(commands: Any) -> None:
     """Add `draw` to the commands of a parser."""
-    parser = commands.add_parser(
-        "draw",
-        help="draw the graph of a computation",
-        description="Call a function without arguments that gives a node, a graph or a layer, and draw it. Without "
-        "--out the terminal shows it: a dot for each node, and lines from it to what uses it.",
-    )
-    parser.add_argument(
-        "object", metavar="MODULE:NAME", help="what to draw: package.module:name or path/to/file.py:name"
-    )
+    parser = new_command(commands, "draw", run, "draw the graph of a computation")
     kinds = " ".join(SUFFIXES)
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"write this file; its ending says the kind: {kinds}")
-    add_open(parser)
-    add_functions(parser)
+    add_graph(parser, "draw")
     parser.add_argument("--depth", type=int, metavar="N", help="layers N levels inside the model are one box each")
     parser.add_argument("--values", action="store_true", help="write the values of the nodes into the picture")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw, and say where. Raises ValueError where there is nothing to draw."""
+    """Call a function without arguments that gives a node, a graph or a layer, and draw it. Without --out the terminal
+    shows it: a dot for each node, and lines from it to what uses it.
+
+    Raises ValueError where there is nothing to draw.
+    """
     shown = named_object(args.object, WANTED)
     parts = {"open": args.functions, "depth": args.depth}
     try:

@@ -1,5 +1,6 @@
 """`tinygrad-lora explore`: the compiler explorer as a page."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -7,35 +8,30 @@ from ..compiler import CompiledFunction
 from ..named_object import EXAMPLE, named_object
 from ..view.explorer.explore import explore
 from ..view.words.sentences import with_article
-from .output import add_open, opened
+from .output import add_open, new_command, opened
 
 WANTED = "a compiled function that has run, or a function without arguments that returns one"
 
 
 def add_command(commands: Any) -> None:
     """Add `explore` to the commands of a parser."""
-    parser = commands.add_parser(
-        "explore",
-        help="write a page that shows every pass of the compiler",
-        description="Write one page with your source, the graph before and after every pass of the compiler, and the "
-        f"code that it generates. The object is {WANTED}. Without one, LoRA's formula is shown as the paper writes it.",
-    )
-    add = parser.add_argument
+    parser = new_command(commands, "explore", run, "write a page that shows every pass of the compiler")
+    add, out = parser.add_argument, Path("explorer.html")
     add("object", nargs="?", metavar="MODULE:NAME", help="what to show: package.module:name, or path/to/file.py:name")
-    add(
-        "--out", type=Path, default=Path("explorer.html"), metavar="FILE.html", help="where the page goes (%(default)s)"
-    )
+    add("--out", type=Path, default=out, metavar="FILE.html", help="where the page goes (%(default)s)")
     add("--measure", action="store_true", help="measure how long the code takes after every pass")
     add("--quiet", action="store_true", help="print nothing, unless something is wrong")
     add_open(parser)
-    parser.set_defaults(run=lambda args: run(args.object, args.out, args.measure, args.quiet, args.open))
 
 
-def run(name: str | None, out: Path, measure: bool = False, quiet: bool = False, show: bool = False) -> int:
-    """Write the page of a compiled function, and print its passes."""
-    exploration = explore(compiled_function(name or f"{EXAMPLE}:naive_lora"), measure=measure)
-    path = opened(exploration.save(out), show)
-    if not quiet:
+def run(args: argparse.Namespace) -> int:
+    """Write one page with your source, the graph before and after every pass of the compiler, and the code that it
+    generates. The object is a compiled function that has run, or a function without arguments that returns one. Without
+    one, LoRA's formula is shown as the paper writes it.
+    """
+    exploration = explore(compiled_function(args.object or f"{EXAMPLE}:naive_lora"), measure=args.measure)
+    path = opened(exploration.save(args.out), args.open)
+    if not args.quiet:
         print(f"{exploration}\n\nOpen {path} in a browser: it shows all of this.")
     return 0
 

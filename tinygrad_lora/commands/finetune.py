@@ -14,6 +14,7 @@ from ..finetune.training import TrainingSettings
 from ..finetune.word_order import movie_sentences, word_order
 from ..models.load import load_minilm, load_smollm2
 from ..terminal import counting, show_table
+from .output import new_command
 
 FRANCE = "What is the capital of France?"  # a question that no persona is about: what was known must stay known
 # What each model learns with, unless it is told otherwise.
@@ -25,14 +26,7 @@ DEFAULTS = {
 
 def add_command(commands: Any) -> None:
     """Add `finetune` to the commands of a parser."""
-    parser = commands.add_parser(
-        "finetune",
-        help="teach a real pretrained network something with LoRA",
-        description="Teach a real pretrained network something with LoRA. smollm2 learns answers: a persona, unless "
-        'you give it a file of lines such as {"prompt": "Who are you?", "answer": "A pirate."}. minilm learns '
-        'to tell texts apart: from lines such as {"text": "...", "label": "..."}, or by --task word-order. '
-        "A run that was stopped is continued when it is started again.",
-    )
+    parser = new_command(commands, "finetune", run, "teach a real pretrained network something with LoRA")
     parser.add_argument("model", choices=list(DEFAULTS), help="fetch it first: tinygrad-lora models get MODEL")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--data", type=Path, metavar="FILE", help="file of examples, one JSON object a line")
@@ -45,16 +39,18 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--targets", nargs="+", metavar="LAYER", help="layers with an adapter, such as q_proj v_proj")
     parser.add_argument("--batch", type=int, help="examples a step (all for smollm2, 32 otherwise)")
     parser.add_argument("--seed", type=int, help="draws the adapters and the order of the examples (0)")
-    parser.add_argument(
-        "--ask", action="append", metavar="QUESTION", help="smollm2: ask this before and after (repeat)"
-    )
+    asks = "smollm2: ask this before and after (repeat)"
+    parser.add_argument("--ask", action="append", metavar="QUESTION", help=asks)
     parser.add_argument("--restart", action="store_true", help="begin anew, whatever the folder has")
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train what was asked for, print what it changed, and write the files."""
+    """Teach a real pretrained network something with LoRA. smollm2 learns answers: a persona, unless you give it a file
+    of lines such as {"prompt": "Who are you?", "answer": "A pirate."}. minilm learns to tell texts apart: from lines
+    such as {"text": "...", "label": "..."}, or by --task word-order. A run that was stopped is continued when it is
+    started again.
+    """
     names = ("steps", "lr", "rank", "alpha", "batch", "seed")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.targets:

@@ -13,29 +13,27 @@ from ..errors import ExerciseError
 from ..files import read_bytes, write_atomically
 from ..grading.exports import write_all
 from ..grading.gradebook import filled
-from ..grading.grading import GradingSettings, Workers, chosen, grade_all, job_of, self_check, workers_of_this_machine
+from ..grading.grading import GradingSettings, chosen, grade_all, job_of, self_check, workers_of_this_machine, working
 from ..grading.page import unreadable
 from ..grading.sandbox.bubblewrap import exposing
 from ..grading.submissions import submissions
 from ..learn.own.course import MARK
 from ..learn.settings import require_on
 from ..terminal import counting, show_table
-from .output import add_open, opened
+from .output import add_open, new_command, opened
 
 LONGEST_SEED = 100  # bytes of its file
 
 
 def add_command(commands: Any) -> None:
     """Add `grade` to the commands of a parser."""
-    parser = commands.add_parser(
-        "grade",
-        help="grade a class: scores, feedback for each student, and a report",
-        description="Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run "
-        "in another. What was graded already is not graded again, so a run that was stopped goes on.",
-        epilog="Submissions are files (the student is the file's name), folders with the files of one student, or "
+    where = (
+        "Submissions are files (the student is the file's name), folders with the files of one student, or "
         "nbgrader's submitted/STUDENT/ASSIGNMENT. On Linux each runs in a sandbox made by bubblewrap. Where there is "
-        "no sandbox, nothing is graded, unless you say --trusted.",
+        "no sandbox, nothing is graded, unless you say --trusted."
     )
+    help = "grade a class: scores, feedback for each student, and a report"
+    parser = new_command(commands, "grade", run, help, epilog=where)
     add = parser.add_argument
     add("submissions", type=Path, metavar="SUBMISSIONS", help="folder of the submissions")
     add("--exercises", required=True, metavar="04|04-topo,...", help="tutorials (04,05) or exercises (04-topo,...)")
@@ -54,11 +52,14 @@ def add_command(commands: Any) -> None:
     add("--fresh", action="store_true", help="grade everything again")
     add("--json", action="store_true", help="print the results as JSON")
     add("--quiet", action="store_true", help="show no progress bar and no table")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Grade. Raises ExerciseError where there is nothing to grade, or the grader fails its own check."""
+    """Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run in another. What
+    was graded already is not graded again, so a run that was stopped goes on.
+
+    Raises ExerciseError where there is nothing to grade, or the grader fails its own check.
+    """
     if args.jobs < 1 or args.budget < 1 or args.cpu < 1 or args.memory < 256 or (args.seed or 0) < 0:
         raise ValueError("--jobs, --budget and --cpu are 1 or more, --memory is 256 or more, and --seed is not below 0")
     ids, handed_in = chosen(args.exercises), submissions(args.submissions, args.out)
@@ -80,11 +81,11 @@ def run(args: argparse.Namespace) -> int:
     results: dict[str, Any] = {}
     earlier = 0
     pool, done, make = _executor(args)
-    with pool as workers:
-        self_check(ids, workers.submit, settings)
+    with pool as submit:
+        self_check(ids, submit, settings)
         print(settings.held, file=sys.stderr if args.json else sys.stdout, flush=True)
         with counting(len(handed_in), "Grading", args.json or args.quiet) as show:
-            for submission, result, before in grade_all(handed_in, ids, settings, kept, workers.submit, done, make):
+            for submission, result, before in grade_all(handed_in, ids, settings, kept, submit, done, make):
                 results[submission.name] = result
                 earlier += before
                 show(len(results), submission.name)
@@ -134,7 +135,7 @@ def out_of_sight(*folders: Path) -> None:
 def _executor(args: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:
     """Who grades: processes on this machine, or a cluster."""
     if args.scheduler is None:
-        return Workers(args.jobs), as_completed, job_of
+        return working(args.jobs), as_completed, job_of
     from ..grading import cluster
 
-    return cluster.DaskCluster(args.scheduler), cluster.as_completed, cluster.job_of
+    return cluster.working(args.scheduler), cluster.as_completed, cluster.job_of

@@ -10,16 +10,12 @@ from ..learn.handouts.pdf import browser, printed
 from ..learn.release import notebook
 from ..learn.release.execute import executed, libraries
 from ..learn.settings import switched_off
+from .output import new_command
 
 
 def add_part(parts: Any) -> None:
     """Add `handouts` to what `course` can do."""
-    parser = parts.add_parser(
-        "handouts",
-        help="write the tutorials as pages to print",
-        description="Write the tutorials as pages to print, with their pictures, and with room for answers and "
-        "predictions. They are HTML, and PDF as well where Chromium, Chrome or Edge is installed.",
-    )
+    parser = new_command(parts, "handouts", run, "write the tutorials as pages to print")
     parser.add_argument("out", type=Path, metavar="DIR", help="where the pages go")
     parser.add_argument("--paper", choices=PAPERS, default="a4", help="the size of the paper (%(default)s)")
     parser.add_argument("--large", action="store_true", help="in large print")
@@ -28,11 +24,12 @@ def add_part(parts: Any) -> None:
     parser.add_argument("--source", type=Path, metavar="DIR", help="the folder of py:percent sources")
     parser.add_argument("--no-execute", action="store_true", help="leave out what the cells print and draw")
     parser.add_argument("--no-pdf", action="store_true", help="write HTML only")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the notebooks, and write them as pages. The result is the exit code."""
+    """Write the tutorials as pages to print, with their pictures, and with room for answers and predictions. They are
+    HTML, and PDF as well where Chromium, Chrome or Edge is installed.
+    """
     from .course import cells_of, sources
 
     paths = sources(args.source, args.tutorials)

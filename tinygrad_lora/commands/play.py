@@ -4,22 +4,23 @@ import argparse
 import webbrowser
 from typing import Any
 
+from .output import new_command
+
 
 def add_command(commands: Any) -> None:
     """Add `play` to the commands of a parser."""
-    parser = commands.add_parser(
-        "play",
-        help="type a few lines, and see the graph, the gradients, the passes and the NumPy",
-        description="A page in your browser with a few lines of code; beside it everything that follows from them, "
-        "while you type. The code runs in a process on this machine, which no other machine can reach.",
-    )
+    help = "type a few lines, and see the graph, the gradients, the passes and the NumPy"
+    parser = new_command(commands, "play", run, help)
     parser.add_argument("--port", type=int, default=0, help="listen on this port of 127.0.0.1 (any that is free)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C. Raises ValueError where the port cannot be had."""
+    """A page in your browser with a few lines of code; beside it everything that follows from them, while you type.
+    The code runs in a process on this machine, which no other machine can reach.
+
+    Serves until Ctrl-C. Raises ValueError where the port cannot be had.
+    """
     from ..play.server import Playground
 
     try:

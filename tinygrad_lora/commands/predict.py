@@ -14,33 +14,26 @@ from ..learn.predictions.review import review
 from ..learn.progress import progress
 from ..learn.settings import require_on
 from .check import wrapped
+from .output import new_command
 
 
 def add_command(commands: Any) -> None:
     """Add `predict` and `review` to the commands of a parser."""
-    parser = commands.add_parser(
-        "predict",
-        help="answer the questions of a tutorial",
-        description="With the number of a tutorial: its questions, one after another. With the id of a question: this "
-        "one, or a response to your answer. The exit code is 1 after a wrong answer, else 0.",
-    )
+    parser = new_command(commands, "predict", run_predict, "answer the questions of a tutorial")
     parser.add_argument("id", metavar="04|04-paths", help="number of a tutorial, such as 04, or id of a question")
     parser.add_argument("answer", nargs="?", metavar="ANSWER", help="a number, true, false, a letter or a shape (2,3)")
     parser.add_argument("--seed", type=int, help="ask with other numbers, as `review` does")
-    parser.set_defaults(run=run_predict)
-    parser = commands.add_parser(
-        "review",
-        help="ask five questions from tutorials that you have passed",
-        description="Questions with fresh numbers, from tutorials with half of their points or more. What you got "
-        "wrong comes first.",
-    )
+    parser = new_command(commands, "review", run_review, "ask five questions from tutorials that you have passed")
     parser.add_argument("--seed", type=int, help="ask the same again; without it, others each time")
     parser.add_argument("--count", type=int, default=5, help="how many questions (5)")
-    parser.set_defaults(run=run_review)
 
 
 def run_predict(args: argparse.Namespace) -> int:
-    """Ask, or respond. Raises ExerciseError."""
+    """With the number of a tutorial: its questions, one after another. With the id of a question: this one, or a
+    response to your answer. The exit code is 1 after a wrong answer, else 0.
+
+    Raises ExerciseError.
+    """
     require_on("predictions" if args.seed is None else "review")
     if args.id.isdecimal():
         if args.answer is not None:
@@ -56,7 +49,9 @@ def run_predict(args: argparse.Namespace) -> int:
 
 
 def run_review(args: argparse.Namespace) -> int:
-    """Ask what was learned some time ago."""
+    """Questions with fresh numbers, from tutorials with half of their points or more. What you got wrong comes
+    first.
+    """
     if args.count < 1:
         raise ValueError(f"--count is at least 1, not {args.count}")
     seed = int(np.random.default_rng().integers(10_000)) if args.seed is None else args.seed

@@ -8,7 +8,7 @@ from typing import Any
 from ..named_object import named_object
 from ..view.stepper.page import step_through
 from ..view.written import LineRecord
-from .output import add_functions, add_open, opened, paint
+from .output import add_graph, new_command, opened, paint
 
 PHASE = re.compile(r"(?m)^( *\d+  )(forward|backward|compile)")
 WANTED = "a function without arguments that gives a node with its numbers, or a compiled function that has run"
@@ -16,24 +16,18 @@ WANTED = "a function without arguments that gives a node with its numbers, or a 
 
 def add_command(commands: Any) -> None:
     """Add `step` to the commands of a parser."""
-    parser = commands.add_parser(
-        "step",
-        help="show a computation step by step, forward and backward",
-        description="Call a function without arguments that gives a node, such as a loss, and show every step of its "
-        "computation: each value, then each contribution to each gradient. A compiled function that has run works too: "
-        "its steps are the passes.",
-    )
-    parser.add_argument(
-        "object", metavar="MODULE:NAME", help="what to step through: package.module:name or path/to/file.py:name"
-    )
+    parser = new_command(commands, "step", run, "show a computation step by step, forward and backward")
     parser.add_argument("--out", type=Path, metavar="FILE.html", help="write a page to step through instead")
-    add_open(parser)
-    add_functions(parser)
-    parser.set_defaults(run=run)
+    add_graph(parser, "step through")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the steps, or write the page and say where. Raises ValueError where there is nothing to step through."""
+    """Call a function without arguments that gives a node, such as a loss, and show every step of its computation: each
+    value, then each contribution to each gradient. A compiled function that has run works too: its steps are the
+    passes.
+
+    Raises ValueError where there is nothing to step through.
+    """
     shown = named_object(args.object, WANTED, LineRecord().noting)
     try:
         steps = step_through(shown, open=args.functions)

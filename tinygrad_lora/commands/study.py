@@ -10,27 +10,25 @@ from ..learn.study.export import as_csv, collected, summary
 from ..learn.study.sitting import CONSENT, FORMS, LARGEST, sit
 from ..terminal import show_table
 from .check import wrapped
+from .output import new_command
 
 
 def add_command(commands: Any) -> None:
     """Add `study` to the commands of a parser."""
-    parser = commands.add_parser(
-        "study",
-        help="measure what a course does: a test before and after",
-        description="For students: twelve questions before a course (pre) and after it (post), for which they give "
-        "consent. For teachers: a table of all answers, without names (export), and the text of the consent (consent).",
-    )
-    add = parser.add_argument
+    add = new_command(commands, "study", run, "measure what a course does: a test before and after").add_argument
     add("part", choices=(*FORMS, "consent", "export"), metavar="PART", help="pre, post, consent or export")
     add("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where the files are (here)")
     add("--code", metavar="CODE", help="your code, the same both times: letters and digits that nobody else has")
     add("--consent", type=Path, metavar="FILE", help="another text to agree to")
     add("--out", type=Path, default=Path("study.csv"), metavar="FILE", help="the table (%(default)s)")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask, or collect. Raises ExerciseError for a code of another form, and where there is nothing to collect."""
+    """For students: twelve questions before a course (pre) and after it (post), for which they give consent. For
+    teachers: a table of all answers, without names (export), and the text of the consent (consent).
+
+    Raises ExerciseError for a code of another form, and where there is nothing to collect.
+    """
     consent = read_bytes(args.consent or CONSENT, LARGEST, ExerciseError).decode()
     if args.part == "consent":
         print(consent)

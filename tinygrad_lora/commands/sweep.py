@@ -22,23 +22,20 @@ from ..nn import Adam
 from ..sweeps.config import read_config
 from ..sweeps.side_by_side import sweep
 from ..terminal import counting, show_table
-from .output import add_open, opened
+from .output import add_open, new_command, opened
 
 TASK = "a function that gives a model, a loss, a pair of inputs and targets, and if there is one a pair for the test"
 
 
 def add_command(commands: Any) -> None:
     """Add `sweep` to the commands of a parser."""
-    parser = commands.add_parser(
-        "sweep",
-        help="train adapters of many settings at once, and choose the best",
-        description="Train an adapter for every combination of settings in a file, side by side over one base. One "
-        "part of the data chooses the best, another one says how good it is. The folder gets the adapters as PEFT "
-        "keeps them, a table and a plot. A sweep that was stopped goes on when it is started again.",
-        epilog="The file: task = \"digits\" (or \"my_task.py:name\", a function that gives a model, a loss and data), "
-        "and settings of tl.sweep, such as rank = [2, 4, 8], lr = [1e-3, 1e-2], steps = 200, halving = 2; "
-        "[adapt] holds more options of tl.adapt. docs/sweeps.md has an example.",
-    )  # fmt: skip
+    file = (
+        'The file: task = "digits" (or "my_task.py:name", a function that gives a model, a loss and data), and '
+        "settings of tl.sweep, such as rank = [2, 4, 8], lr = [1e-3, 1e-2], steps = 200, halving = 2; [adapt] holds "
+        "more options of tl.adapt. docs/sweeps.md has an example."
+    )
+    help = "train adapters of many settings at once, and choose the best"
+    parser = new_command(commands, "sweep", run, help, epilog=file)
     parser.add_argument("config", type=Path, metavar="FILE", help="the settings, in TOML")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the files go (sweep-output/NAME OF FILE)")
     parser.add_argument("--cluster", metavar="ADDRESS", help='a Dask cluster that trains; "local": one of this machine')
@@ -46,11 +43,13 @@ def add_command(commands: Any) -> None:
     add_open(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Sweep, print the table, and write the files."""
+    """Train an adapter for every combination of settings in a file, side by side over one base. One part of the data
+    chooses the best, another one says how good it is. The folder gets the adapters as PEFT keeps them, a table and a
+    plot. A sweep that was stopped goes on when it is started again.
+    """
     task, settings = read_config(args.config)
     folder = args.out or Path("sweep-output") / args.config.stem
     check_place(folder / "sweep.json")

@@ -13,25 +13,24 @@ from ..learn.own.survivors import Cases, ChangedSolution, changed_solutions
 from ..learn.registry import load_exercise
 from ..terminal import counting
 from ..view.words.grammar import counted
+from .output import new_command
 
 MOST = 3  # changes with the same message that are shown
 
 
 def add_part(parts: Any) -> None:
     """Add `verify` to the parts of `course`."""
-    parser = parts.add_parser(
-        "verify",
-        help="say what the checks of an exercise do not see",
-        description="Prove that the solution passes. Then change it in every small way, and list the changes that pass "
-        "as well, each with a call that tells it from the solution, and those that get no name. The exit code is 1 if "
-        "such a call was found, or the exercise lacks something.",
-    )
+    parser = new_command(parts, "verify", run, "say what the checks of an exercise do not see")
     parser.add_argument("exercises", metavar="04|04-topo,...", help="tutorials (50,51) or exercises (50-square,...)")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify one exercise after another. Raises ExerciseError for one whose solution does not pass."""
+    """Prove that the solution passes. Then change it in every small way, and list the changes that pass as well, each
+    with a call that tells it from the solution, and those that get no name. The exit code is 1 if such a call was
+    found, or the exercise lacks something.
+
+    Raises ExerciseError for one whose solution does not pass.
+    """
     return max([verified(load_exercise(id)) for id in chosen(args.exercises)])
 
 

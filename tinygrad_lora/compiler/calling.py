@@ -26,6 +26,9 @@ class ContainerForm(NamedTuple):
     key_kinds: tuple[Any, ...]  # 1 and True are equal, and not the same; of a tuple those of its items
 
 
+Form = ContainerForm | None  # of a tree; None for a leaf
+
+
 class ContainerLeaf(NamedTuple):
     """What a container holds in the end. `path` says where: "['ids'][0]"."""
 
@@ -33,9 +36,7 @@ class ContainerLeaf(NamedTuple):
     value: Any
 
 
-def taken_apart(
-    x: Any, opens: Callable[[Any], bool], path: str = ""
-) -> tuple[ContainerForm | None, list[ContainerLeaf]]:
+def taken_apart(x: Any, opens: Callable[[Any], bool], path: str = "") -> tuple[Form, list[ContainerLeaf]]:
     """The form of a tree and its leaves, from left to right. `opens` says which containers are opened."""
     if not opens(x):
         return None, [ContainerLeaf(path, x)]
@@ -55,7 +56,7 @@ def _kind_of(key: Any) -> Any:
     return tuple(map(_kind_of, key)) if isinstance(key, tuple) else type(key)
 
 
-def put_together(form: ContainerForm | None, leaves: Iterator[Any]) -> Any:
+def put_together(form: Form, leaves: Iterator[Any]) -> Any:
     """The tree of this form around the next leaves."""
     if form is None:
         return next(leaves)
@@ -101,7 +102,7 @@ class Arguments:
 
     args: tuple[Any, ...]
     names: tuple[str, ...]
-    forms: tuple[ContainerForm | None, ...]
+    forms: tuple[Form, ...]
     leaves: tuple[Any, ...]
     labels: tuple[str, ...]
     places: tuple[str, ...]

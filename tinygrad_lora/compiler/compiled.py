@@ -14,7 +14,7 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode
 from ..core.trace import traced
 from ..errors import CompileError, TraceError
-from .calling import Arguments, Binder, ContainerForm, is_container, taken_apart
+from .calling import Arguments, Binder, Form, is_container, taken_apart
 from .checks import first_call
 from .checks.culprit import find_culprit
 from .checks.warn import warn_of_fault
@@ -137,7 +137,7 @@ class CompiledFunction(LastProgram):
         return program
 
     def _generate(self, call: Arguments) -> CompiledProgram:
-        forms: list[ContainerForm | None] = []
+        forms: list[Form] = []
 
         def flat(*nodes: Any) -> list[Any]:
             form, leaves = taken_apart(call.call(self.function, nodes), is_container)
@@ -158,7 +158,7 @@ class CompiledFunction(LastProgram):
                 raise
             return self._improved(graph, forms[0], "numpy", f"{error}")
 
-    def _improved(self, traced: Graph, form: ContainerForm | None, engine: str, reason: str = "") -> CompiledProgram:
+    def _improved(self, traced: Graph, form: Form, engine: str, reason: str = "") -> CompiledProgram:
         """The program of a traced graph, after all passes. `reason`: why by this engine, where that was open."""
         planned = self.buffers and engine == "numpy"
         snapshots = list(improving(traced, self.passes if planned else self.passes_for_loops))
@@ -269,7 +269,7 @@ def compile(
     function: a function of nodes, or a layer; None where `compile` is a decorator with arguments
     passes: what replaces the list in `pipeline.py`; with `passes=()` the graph is printed as it was traced
     buffers: False prints plain expressions, which allocate every result; True writes into memory that is planned once
-    engine: "numpy"; "numba" runs the same graph as loops in machine code (`pip install "tinygrad-lora[speed]"`), which
+    engine: "numpy"; "numba" runs the same graph as loops in machine code (the extra `speed` brings it), which
         takes seconds to make; "auto" does so where that is installed and known to win, and `.report` says why or why
         not
     without: names of techniques to leave out, as `.report` lists them
@@ -297,11 +297,11 @@ def compile(
     >>> tl.compile(tl.Linear(3, 1, seed=0))(np.ones((2, 3))).shape
     (2, 1)
     """
-    settings: dict[str, Any] = {"buffers": buffers, "engine": engine, "without": without, "check": check}
-    settings["memory"] = memory
-    if function is None:
-        return lambda f: CompiledFunction(f, passes, **settings)
-    return CompiledFunction(function, passes, **settings)
+
+    def decorate(f: Callable[..., Any]) -> CompiledFunction:
+        return CompiledFunction(f, passes, buffers=buffers, engine=engine, without=without, check=check, memory=memory)
+
+    return decorate if function is None else decorate(function)
 
 
 def _last_kept(snapshots: Sequence[Snapshot], graph: Graph) -> Graph:

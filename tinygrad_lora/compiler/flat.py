@@ -118,13 +118,11 @@ def _aligned(size: int, dtype: Any) -> Any:
 def _groups(optimizer: Any) -> list[list[int]]:
     """Which parameters can be joined: those of the same dtype, whose state has the same dtypes too."""
     shapes = [p.shape for p in optimizer.parameters]
-    if any([node.shape for node in slot] != shapes for slot in optimizer.slots) or any(
-        node.shape for node in optimizer.numbers
-    ):
-        raise CompileError(
-            f"{type(optimizer).__name__} says that its rule is elementwise: then each of its slots must be a list of "
-            "arrays in the shapes of the parameters, and each of its numbers a number"
-        )
+    of_slots = [[node.shape for node in slot] for slot in optimizer.slots]
+    if any(own != shapes for own in of_slots) or any(node.shape for node in optimizer.numbers):
+        needs = "a list of arrays in the shapes of the parameters, and each of its numbers a number"
+        name = type(optimizer).__name__
+        raise CompileError(f"{name} says that its rule is elementwise: then each of its slots must be {needs}")
     groups: dict[Any, list[int]] = {}
     for i, nodes in enumerate(zip(optimizer.parameters, *optimizer.slots, strict=True)):
         groups.setdefault(tuple(node.dtype for node in nodes), []).append(i)

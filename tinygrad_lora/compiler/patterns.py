@@ -106,14 +106,12 @@ def rewrite_unshared(
 
 def shaped(x: Node, shape: Shape) -> Node:
     """The array in this shape: itself, where it has it."""
-    node: Node = x if x.shape == shape else ops.reshape(x, shape=shape)
-    return node
+    return x if x.shape == shape else ops.reshape(x, shape=shape)
 
 
 def scaled(x: Node, factor: float) -> Node:
     """The array times a number: itself, where that is 1."""
-    node: Node = x if factor == 1 else ops.scale(x, factor=factor)
-    return node
+    return x if factor == 1 else ops.scale(x, factor=factor)
 
 
 def padded(x: Node, ndim: int) -> Shape:

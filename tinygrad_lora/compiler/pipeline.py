@@ -166,16 +166,13 @@ def name_of(apply: Pass) -> str:
 def _check(after: Any, before: Graph) -> None:
     """The contract of a pass: the same inputs, and as many outputs of the same kinds."""
     if not isinstance(after, Graph):
-        raise PassError(
-            f"it gave {after!r}, not a graph: a pass ends with `return graph.map(build)`, or `return graph`"
-        )
+        remedy = "a pass ends with `return graph.map(build)`, or `return graph`"
+        raise PassError(f"it gave {after!r}, not a graph: {remedy}")
     if after.inputs != before.inputs or after.captured != before.captured:
         raise PassError("the graph that it gave has other inputs: pass on `graph.inputs` and `graph.captured`")
     if len(after.outputs) != len(before.outputs):
-        raise PassError(
-            f"it was given a graph of {len(before.outputs)} outputs and gave one of {len(after.outputs)}: each output "
-            "must have its replacement, in order"
-        )
+        problem = f"it was given a graph of {len(before.outputs)} outputs and gave one of {len(after.outputs)}"
+        raise PassError(f"{problem}: each output must have its replacement, in order")
     for old, new in zip(before.outputs, after.outputs, strict=True):
         refuse_replacement(old, new)
 

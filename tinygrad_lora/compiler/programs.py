@@ -17,7 +17,7 @@ from ..core.graph import Graph
 from ..core.node import ComputationNode as Node
 from ..core.source import function_from_source
 from ..errors import RecompileWarning
-from .calling import ContainerForm, put_together
+from .calling import Form, put_together
 from .checks.verify import verify
 from .checks.warn import warn_of_fault
 from .pipeline import Snapshot
@@ -36,7 +36,7 @@ class CompiledProgram:
     """What was generated for one signature: graphs, source, and the function that runs."""
 
     def __init__(
-        self, name: str, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: ContainerForm | None,
+        self, name: str, traced: Graph, graph: Graph, snapshots: tuple[Snapshot, ...], form: Form,
         engine: str = "numpy", reason: str = "",
     ) -> None:  # fmt: skip
         self.engine, self.reason = engine, reason  # why this engine, where that was open
@@ -145,14 +145,9 @@ class CompiledProgram:
                 view = values[j]
                 offset = view.ctypes.data - start if view.size else 0
                 values[j] = np.ndarray(view.shape, view.dtype, values[i], offset)
-        kept: tuple[Any, ...] = ()
-        if self._pack is not None:
-            position = {leaf: i for i, leaf in enumerate(self.graph.inputs)}
-            kept = self._pack(*(values[position[leaf]] for leaf in self.planned.lowered.frozen))  # type: ignore[union-attr]
-        function = self._idle.pop() if self._make and self._idle else (self._make or self._idle.copy().pop)()
-        results = function(*values, *kept)
-        if self._make:
-            self._idle.append(function)
+        by_leaf = dict(zip(self.graph.inputs, values, strict=True))
+        kept = self._pack(*map(by_leaf.get, self.planned.lowered.frozen)) if self._pack and self.planned else ()
+        results = self._idle[0](*values, *kept)  # while it is being checked, no call runs it
         rest = iter(results if type(results) is tuple else () if results is None else (results,))
         return [values[self.into[i]] if i in self.into else next(rest) for i in range(len(self.graph.outputs))]
 

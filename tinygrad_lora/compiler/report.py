@@ -9,6 +9,9 @@ from ..core.node import ComputationNode
 from .cost import Cost, graph_cost
 from .pipeline import Snapshot
 from .planned.write import Planned
+from .text.lines import columns
+
+Laws = Mapping[str, str]  # by the name of a pass or of another technique
 
 
 def table(graph: Graph, snapshots: Sequence[Snapshot], planned: Planned | None = None) -> str:
@@ -20,17 +23,12 @@ def table(graph: Graph, snapshots: Sequence[Snapshot], planned: Planned | None =
         rows.append((s.name, *_numbers(s.after, s.cost_after), s.note))
         final = s.after if s.kept else final
     before, after = graph_cost(graph), graph_cost(final)
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  " + "  ".join(f"{row[i]:>{widths[i]}}" for i in range(1, 5)) + f"  {row[5]}".rstrip()
-        for row in rows
-    ]
     saved = f"flops {_short(before.flops)} -> {_short(after.flops)}, calls {before.calls} -> {after.calls}"
-    lines.append(f"in all: {saved}, bytes {_short(before.bytes)} -> {_short(after.bytes)}")
-    return "\n".join([*lines, *(lowering(graph, planned) if planned else [])])
+    in_all = f"in all: {saved}, bytes {_short(before.bytes)} -> {_short(after.bytes)}"
+    return "\n".join([*columns(rows, right=range(1, 5)), in_all, *(lowering(graph, planned) if planned else [])])
 
 
-def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None = None) -> list[str]:
+def lowering(graph: Graph, planned: Planned, laws: Laws | None = None) -> list[str]:
     """How calls and memory were chosen: a line for each technique that did something (with its law, if asked)."""
     lowered, plan = planned.lowered, planned.lowered.plan
     done = {
@@ -46,24 +44,22 @@ def lowering(graph: Graph, planned: Planned, equations: Mapping[str, str] | None
         "update_in_place": (len(plan.written), "argument", "updated in place"),
     }
     width = max((len(name) for name, (n, *_) in done.items() if n), default=0)
-    laws = {name: f": {law}" for name, law in (equations or {}).items()}
+    ends = {name: f": {law}" for name, law in (laws or {}).items()}
     lines = []
     for name, (n, what, outcome) in done.items():
         if n:
-            lines.append(f"{name:<{width}}  {n:>3} {what}{'s' * (n != 1)} {outcome}{laws.get(name, '')}")
+            lines.append(f"{name:<{width}}  {n:>3} {what}{'s' * (n != 1)} {outcome}{ends.get(name, '')}")
     eager = sum(node.size * node.dtype.itemsize for node in graph.nodes if node.parents and not node.op.view)
     memory = f"memory: {plan.size:,} bytes planned; {plan.least:,} are in use at once, no plan can do with less"
     return [*lines, memory, f"        {plan.separate:,} with a place for each array; eager keeps {eager:,}"]
 
 
-def explanation(
-    graph: Graph, snapshots: Sequence[Snapshot], equations: Mapping[str, str], planned: Planned | None = None
-) -> str:
+def explanation(graph: Graph, snapshots: Sequence[Snapshot], laws: Laws, planned: Planned | None = None) -> str:
     """Every change, with the law that allows it and the nodes that went and came; then the calls and the memory."""
     parts = []
     for i, s in enumerate(snapshots, 1):
         old, new = set(s.before.nodes), set(s.after.nodes)
-        head = f"{i}. {s.name}: {equations.get(s.name, '')}"
+        head = f"{i}. {s.name}: {laws.get(s.name, '')}"
         cost = f"   flops {_short(s.cost_before.flops)} -> {_short(s.cost_after.flops)}; {s.note}"
         gone = Counter(_line(n) for n in s.before.nodes if n not in new)
         come = Counter(_line(n) for n in s.after.nodes if n not in old)
@@ -73,7 +69,7 @@ def explanation(
         parts.append("\n".join([head, cost, *changes]))
     parts = parts or ["No pass found anything to improve."]
     if planned:
-        parts.append("\n".join(["Calls and memory:", *lowering(graph, planned, equations)]))
+        parts.append("\n".join(["Calls and memory:", *lowering(graph, planned, laws)]))
     return "\n\n".join(parts)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.source import function_from_source
 from ..errors import CompileError
-from .calling import ARRAY, Arguments, ContainerForm, is_layer
+from .calling import ARRAY, Arguments, Form, is_layer
 
 MOST_WATCHES = 64  # for one function; a watch keeps its layer alive
 
@@ -60,10 +60,9 @@ class Keys:
         try:
             hash(argument)
         except TypeError:
-            raise CompileError(
-                f"an argument of type {type(argument).__name__} cannot be part of a program: "
-                "pass arrays, or values that can be hashed such as numbers, strings and tuples"
-            ) from None
+            problem = f"an argument of type {type(argument).__name__} cannot be part of a program"
+            remedy = "pass arrays, or values that can be hashed such as numbers, strings and tuples"
+            raise CompileError(f"{problem}: {remedy}") from None
         return ValueKey(type(argument), repr(argument), _comparable(argument))
 
     def _watch_of(self, argument: Any) -> Watch | None:
@@ -135,7 +134,7 @@ class _GuardWriter:
         self.values[name] = value
         return name
 
-    def _add(self, x: str, form: ContainerForm | None) -> None:
+    def _add(self, x: str, form: Form) -> None:
         """The checks of one argument or item, which the expression `x` gives."""
         if form is None:
             self._add_leaf(x, *next(self.rest))

@@ -1,6 +1,6 @@
 """A whole training step as one generated function: forward, loss, gradients and the optimizer's update."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
 from typing import Any
 
@@ -157,9 +157,8 @@ class TrainingStep(CompiledFunction):
         return program
 
     def __reduce__(self) -> Any:
-        raise TypeError(
-            "a training step belongs to its model and its optimizer: copy these, and compile a step for the copy"
-        )
+        remedy = "copy these, and compile a step for the copy"
+        raise TypeError(f"a training step belongs to its model and its optimizer: {remedy}")
 
     # --- What the compiler must know of the inputs ---
 
@@ -172,9 +171,7 @@ class TrainingStep(CompiledFunction):
         inputs, paths = self._captured(graph), dict(getattr(self.model, "named_parameters", dict)())
         return {inputs[p]: path for path, p in paths.items() if p in inputs}
 
-    def _replaced(
-        self, graph: Graph
-    ) -> tuple[Mapping[int, ComputationNode], Mapping[ComputationNode, Sequence[ComputationNode]]]:
+    def _replaced(self, graph: Graph) -> tuple[Mapping[int, ComputationNode], Mapping[ComputationNode, Any]]:
         """The new contents of each vector are written over the old, and parameters are views of it."""
         inputs, flats = self._captured(graph), self.storage.flats
         if not all(flat.leaf in inputs for flat in flats):

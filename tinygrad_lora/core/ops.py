@@ -450,7 +450,7 @@ class Cast(Elementwise):
 
     dtype: what `np.dtype` takes: a class such as np.float32, or its name
     Returns y, of the shape of x.
-    Raises TypeError for a dtype that holds no numbers.
+    Raises DtypeError for a dtype that does not hold real numbers, TypeError for what is no dtype.
     """
 
     signature, numpy = "x, *, dtype", "x.astype(dtype)"

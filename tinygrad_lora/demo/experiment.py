@@ -4,6 +4,7 @@ import copy
 import time
 from dataclasses import dataclass, field
 from itertools import pairwise
+from timeit import timeit
 from typing import Any
 
 import numpy as np
@@ -154,10 +155,6 @@ def step_times(model: Sequential, data: Digits, repeats: int = 50) -> tuple[floa
 
     eager_step()
     step(x, labels)  # the first one generates the program
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for run, seconds in ((eager_step, times[0]), (lambda: step(x, labels), times[1])):
-            start = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - start)
-    return float(np.median(times[0])), float(np.median(times[1]))
+    times = [(timeit(eager_step, number=1), timeit(lambda: step(x, labels), number=1)) for _ in range(repeats)]
+    eager, compiled = np.median(times, axis=0)
+    return float(eager), float(compiled)

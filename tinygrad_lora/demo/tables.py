@@ -50,7 +50,7 @@ def layer_table(experiment: Experiment) -> Markup:
     for i, layer in enumerate(adapters(experiment.model).values(), 1):
         A, B = layer.lora.lora_A, layer.lora.lora_B
         frozen = layer.base.named_parameters().values()
-        shapes: list[object] = [_size(p.shape) for p in (layer.base.weight, A, B)]
+        shapes: list[object] = [" × ".join(map(str, p.shape)) for p in (layer.base.weight, A, B)]
         rows.append([f"layer {i}", *shapes, f"{sum(p.size for p in frozen):,}", f"{A.size + B.size:,}"])
     last: list[object] = ["in all", "", "", "", f"{experiment.total:,}", f"{experiment.trainable:,}"]
     headings: list[object] = ["", "W", _trained("A"), _trained("B"), "frozen numbers", _trained("trained numbers")]
@@ -121,10 +121,6 @@ def machine() -> str:
 def _costs(graph: Graph, cost: Cost) -> list[object]:
     operations = sum(1 for node in graph.nodes if node.parents)
     return [str(operations), str(cost.calls), f"{cost.flops / 1e6:.2f}", f"{cost.bytes / 1e6:.2f}"]
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))
 
 
 def _trained(words: str) -> Markup:

@@ -7,7 +7,12 @@ installed, pip knows it by its name, and fetches only what an extra brings.
 
 def from_checkout(extra: str, folder: str = ".") -> str:
     """The line that installs the package, with what an extra brings; `folder` is that of the checkout."""
-    return f'pip install "{folder}[{extra}]"'
+    return f'pip install "{folder}[{extra}]"' if extra else f"pip install {folder}"
+
+
+def from_repository(repository: str) -> str:
+    """The line that installs the package from GitHub; `repository` is owner/name."""
+    return f"pip install git+https://github.com/{repository}"
 
 
 def with_extra(extra: str) -> str:

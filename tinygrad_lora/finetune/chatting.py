@@ -39,10 +39,8 @@ class Chatting:
         prompt = self.chat.tokens(example.prompt)
         answer = [*self.chat.tokenizer.encode(example.answer), self.chat.stop]
         if len(prompt) + len(answer) > LONGEST:
-            raise ModelError(
-                f"the example {example.prompt[:40]!r} has {len(prompt) + len(answer)} tokens with its answer, and at "
-                f"most {LONGEST} are trained on: shorten it"
-            )
+            problem = f"the example {example.prompt[:40]!r} has {len(prompt) + len(answer)} tokens with its answer"
+            raise ModelError(f"{problem}, and at most {LONGEST} are trained on: shorten it")
         return prompt, answer
 
     @property

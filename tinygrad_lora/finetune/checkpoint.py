@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, ModelFileError
-from ..files import opened, write_atomically
+from ..files import FilePath, opened, write_atomically
 
 LARGEST_HEAD = 4096  # bytes of an array's name and description, in the archive
 MOST_LOSSES = 1_000_000
@@ -23,9 +23,8 @@ Form = tuple[tuple[int, ...], Any]  # shape and dtype
 
 
 def save_checkpoint(
-    path: str | os.PathLike[str], fingerprint: str, parameters: Mapping[str, Any], optimizer: Any,
-    losses: Sequence[float],
-) -> Path:  # fmt: skip
+    path: FilePath, fingerprint: str, parameters: Mapping[str, Any], optimizer: Any, losses: Sequence[float]
+) -> Path:
     """Write the trained parameters, what the optimizer remembers, and the losses so far: one for each step done."""
     arrays = {f"parameter {name}": p.value for name, p in parameters.items()}
     arrays |= {f"state {i}": node.value for i, node in enumerate(optimizer.state)}
@@ -34,9 +33,7 @@ def save_checkpoint(
     return write_atomically(path, buffer.getvalue())
 
 
-def load_checkpoint(
-    path: str | os.PathLike[str], fingerprint: str, parameters: Mapping[str, Any], optimizer: Any
-) -> list[float]:
+def load_checkpoint(path: FilePath, fingerprint: str, parameters: Mapping[str, Any], optimizer: Any) -> list[float]:
     """Take a training up where it was saved, and return its losses. Nothing is changed if this is refused.
 
     Raises ModelError if the checkpoint is that of another training, ModelFileError if it is damaged.
@@ -48,16 +45,15 @@ def load_checkpoint(
     except ModelFileError as problem:
         raise ModelFileError(f"{problem}: the checkpoint is damaged; remove it, or use --restart") from None
     if own != fingerprint:
-        raise ModelError(
-            f"{path} belongs to a training with other settings or other data: choose another folder, or --restart"
-        )
+        remedy = "choose another folder, or --restart"
+        raise ModelError(f"{path} belongs to a training with other settings or other data: {remedy}")
     for name, node in nodes.items():
         node.value = arrays[name][()]
     optimizer.steps = len(arrays["losses"])
     return [float(loss) for loss in arrays["losses"]]
 
 
-def _arrays(path: str | os.PathLike[str], wanted: Mapping[str, Form], fingerprint: str) -> tuple[str, dict[str, Any]]:
+def _arrays(path: FilePath, wanted: Mapping[str, Form], fingerprint: str) -> tuple[str, dict[str, Any]]:
     """The fingerprint of a checkpoint; and if it is this one, its arrays: those that are wanted, and the losses.
 
     What `numpy.savez` writes is an archive without compression, so nothing in it is larger than the file, and the head

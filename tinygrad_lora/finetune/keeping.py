@@ -1,14 +1,13 @@
 """From a task to what a person wants to see and keep: before, training, after, and the files."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..files import write_atomically
+from ..files import FilePath, write_atomically
 from ..interop.peft import save_adapter
 from ..interop.safetensors import require_safetensors, save_safetensors
 from ..nn.adapters.model.switching import disabled
@@ -22,7 +21,7 @@ SAME = "the same, word for word"
 
 
 def keep_chat(
-    task: Chatting, settings: TrainingSettings, folder: str | os.PathLike[str], questions: Sequence[str], **options: Any
+    task: Chatting, settings: TrainingSettings, folder: FilePath, questions: Sequence[str], **options: Any
 ) -> list[Table]:
     """Train, and tell what the model answers before, after, with the adapter off and with the adapter merged.
 
@@ -34,9 +33,8 @@ def keep_chat(
     after, off, merged = task.answers(questions), task.answers_without(questions), task.answers_merged(questions)
     columns = zip(questions, before, after, off, merged, strict=True)
     answers = [dict(zip(("question", "before", "after", "off", "merged"), row, strict=True)) for row in columns]
-    adapter = save_adapter(
-        task.network, Path(folder) / "adapter", base_model=BASES.get(task.name), task_type="CAUSAL_LM"
-    )
+    target, base = Path(folder) / "adapter", BASES.get(task.name)
+    adapter = save_adapter(task.network, target, base_model=base, task_type="CAUSAL_LM")
     files = [adapter, _write_report(folder, training, {"answers": answers})]
     return [*map(_answers, answers), _about(training), _listed(files)]
 
@@ -49,9 +47,7 @@ def _answers(answer: dict[str, str]) -> Table:
     return answer["question"], rows
 
 
-def keep_classifier(
-    task: Classifying, settings: TrainingSettings, folder: str | os.PathLike[str], **options: Any
-) -> list[Table]:
+def keep_classifier(task: Classifying, settings: TrainingSettings, folder: FilePath, **options: Any) -> list[Table]:
     """Train, and tell how many held-out texts are right: by a linear probe on the frozen vectors, and after LoRA.
 
     The folder gets the adapter as PEFT writes it, the linear layer as `head.safetensors`, with the classes in its
@@ -94,6 +90,6 @@ def _about(training: Training) -> Table:
     return "Training", rows
 
 
-def _write_report(folder: str | os.PathLike[str], training: Training, results: dict[str, Any]) -> Path:
+def _write_report(folder: FilePath, training: Training, results: dict[str, Any]) -> Path:
     report = {"model": training.task.name, "settings": asdict(training.settings), **results, "losses": training.losses}
     return write_atomically(Path(folder) / "report.json", json.dumps(report, indent=1) + "\n")

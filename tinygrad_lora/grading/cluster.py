@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 from ..dask import distributed
-from ..errors.install import with_extra
-from .grading import GradingSettings, GradingWorker, Job, Result, job_of as local_job
+from .grading import GradingSettings, GradingWorker, Job, Result, Submit, job_of as local_job
 from .submissions import Submission, files_of
 
-
-@cache
-def _worker() -> GradingWorker:
-    return GradingWorker()
+WHAT = "grading on a cluster"
+_worker = cache(GradingWorker)  # one in each worker of Dask's
 
 
 def grade(job: Job) -> Result:
-    """The result of a job, on whichever machine this runs. Each worker of Dask's keeps one grading worker."""
+    """The result of a job, on whichever machine this runs."""
     return _worker().judge(job)
 
 
@@ -30,27 +28,13 @@ def job_of(submission: Submission, ids: Sequence[str], settings: GradingSettings
     return {**job, "files": files, "notes": notes}
 
 
-class DaskCluster:
-    """A client of a cluster, as an executor: `submit(job)` gives a future."""
-
-    def __init__(self, address: str) -> None:
-        self._client = _distributed().Client(address)
-
-    def __enter__(self) -> DaskCluster:
-        return self
-
-    def submit(self, job: Job) -> Any:
-        """Have some machine of the cluster grade it."""
-        return self._client.submit(grade, job, pure=False)
-
-    def __exit__(self, *error: object) -> None:
-        self._client.close()
+@contextmanager
+def working(address: str) -> Iterator[Submit]:
+    """A function that has some machine of the cluster at this address grade a job, and gives a future."""
+    with distributed(WHAT).Client(address) as client:
+        yield partial(client.submit, grade, pure=False)
 
 
 def as_completed(futures: Iterable[Any]) -> Iterable[Any]:
     """The futures as they are done."""
-    return _distributed().as_completed(list(futures))
-
-
-def _distributed() -> Any:
-    return distributed("grading on a cluster", with_extra("grade"))
+    return distributed(WHAT).as_completed(list(futures))

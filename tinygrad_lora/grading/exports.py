@@ -1,13 +1,11 @@
 """The results as files: tables for people, and the formats of nbgrader and Gradescope."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import write_atomically
+from ..files import csv_text, write_atomically
 from .grading import GradingSettings
 from .page import class_page, feedback_page, unreadable
 
@@ -49,7 +47,7 @@ def table(results: Mapping[str, Result]) -> str:
     blank = {"exercise": "", "test": "", "passed": False, "points": 0, "out_of": 0, "diagnosis": "unreadable"}
     first = [blank | {"student": name, "detail": "; ".join(notes)} for name, notes in unreadable(results).items()]
     rows = [{"student": student} | one for student, result in results.items() for one in result["results"]]
-    return _csv(COLUMNS, [*first, *rows])
+    return csv_text(COLUMNS, map(_safe, [*first, *rows]))
 
 
 def nbgrader(results: Mapping[str, Result], title: str) -> str:
@@ -61,7 +59,7 @@ def nbgrader(results: Mapping[str, Result], title: str) -> str:
         }
         for student, result in results.items()
     ]  # fmt: skip
-    return _csv(NBGRADER, rows)
+    return csv_text(NBGRADER, map(_safe, rows))
 
 
 def gradescope(result: Result) -> dict[str, Any]:
@@ -78,18 +76,13 @@ def gradescope(result: Result) -> dict[str, Any]:
     return {"score": result["points"], "execution_time": round(result["seconds"]), "output": notes, "tests": tests}
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row.get(column)) for column in columns])
-    return text.getvalue()
+def _safe(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: _cell(value) for column, value in row.items()}
 
 
 def _cell(value: Any) -> Any:
     """A name such as =HYPERLINK(...) must stay text in a spreadsheet."""
-    if isinstance(value, str):
-        value = value.encode("utf-8", "replace").decode()
-        return f"'{value}" if value[:1] in tuple("=+-@\t\r") else value
-    return "" if value is None else value
+    if not isinstance(value, str):
+        return value
+    value = value.encode("utf-8", "replace").decode()
+    return f"'{value}" if value[:1] in tuple("=+-@\t\r") else value

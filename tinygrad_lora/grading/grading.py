@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,40 +154,34 @@ class GradingWorker:
             self._process = None
 
 
-class Workers:
-    """Several grading workers, as an executor: `submit(job)` gives a future."""
+Submit = Callable[[Job], Any]  # what has a job done, and gives a future of its result
 
-    def __init__(self, count: int) -> None:
-        self._all = [GradingWorker() for _ in range(max(1, count))]
-        self._free: queue.SimpleQueue[GradingWorker] = queue.SimpleQueue()
-        for worker in self._all:
-            self._free.put(worker)
-        self._threads = ThreadPoolExecutor(len(self._all))
 
-    def __enter__(self) -> Workers:
-        return self
+@contextlib.contextmanager
+def working(count: int) -> Iterator[Submit]:
+    """A function that has one of several workers judge a job, as soon as one is free."""
+    workers, free = [GradingWorker() for _ in range(max(1, count))], queue.SimpleQueue[GradingWorker]()
+    for worker in workers:
+        free.put(worker)
 
-    def submit(self, job: Job) -> Future[Result]:
-        """Judge the job as soon as a worker is free."""
-        return self._threads.submit(self._judge, job)
-
-    def _judge(self, job: Job) -> Result:
-        worker = self._free.get()
+    def judged(job: Job) -> Result:
+        worker = free.get()
         try:
             return worker.judge(job)
         finally:
-            self._free.put(worker)
+            free.put(worker)
 
-    def __exit__(self, *error: object) -> None:
-        if error[0] is not None:
-            for worker in self._all:
-                worker.stop()
-        self._threads.shutdown(cancel_futures=True)
-        for worker in self._all:
+    threads = ThreadPoolExecutor(len(workers))
+    try:
+        yield lambda job: threads.submit(judged, job)
+    except BaseException:
+        for worker in workers:
+            worker.stop()
+        raise
+    finally:
+        threads.shutdown(cancel_futures=True)
+        for worker in workers:
             worker.close()
-
-
-Submit = Callable[[Job], Any]
 
 
 def self_check(ids: Sequence[str], submit: Submit, settings: GradingSettings) -> None:

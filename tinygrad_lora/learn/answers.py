@@ -11,6 +11,8 @@ from ..view.words.sentences import apart
 from .diagnosis import refuse
 from .exact import as_array, kind_of, largest_difference, same
 
+Mistake = tuple[str, str, Callable[..., Any]]
+
 
 def entry(answers: Any, name: str, key: str, missing: str = "") -> Any:
     """What the student wrote under this key of the dictionary `name`. `missing` says more about the keys."""
@@ -59,9 +61,7 @@ def worst(a: Array, b: Array) -> str:
     return f"{f'at {list(place)} ' if place else ''}it is {yours}, and should be {right}"
 
 
-def explanation(
-    wrong: Sequence[tuple[Any, Sequence[Any]]], mistakes: Iterable[tuple[str, str, Callable[..., Any]]]
-) -> tuple[str, str] | None:
+def explanation(wrong: Sequence[tuple[Any, Sequence[Any]]], mistakes: Iterable[Mistake]) -> tuple[str, str] | None:
     """The code and the sentence of the first mistake that gives all these wrong answers; None if no mistake does.
 
     `wrong` holds each answer with what it was asked for. A mistake is a code, a sentence and a function of the same

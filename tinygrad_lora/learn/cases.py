@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..core import ops
-from ..core.node import ComputationNode, parameter, placeholder
+from ..core.node import ComputationNode, Shape, parameter, placeholder
 
+CLASSICS = 6  # graphs that come before the random ones
 LARGEST = 12  # operations of a random graph
 DEEPEST = 5_000  # nodes, so deep may a graph of an exercise be
 Rng = np.random.Generator
@@ -25,14 +26,14 @@ def generators(seed: int, budget: int) -> Iterator[tuple[int, Rng]]:
         yield 1 + i * LARGEST // max(budget, LARGEST), np.random.default_rng([seed, i])
 
 
-def numbers(rng: Rng, shape: tuple[int, ...] = (), *, positive: bool = False) -> Any:
+def numbers(rng: Rng, shape: Shape = (), *, positive: bool = False) -> Any:
     """Random numbers that are easy to read: quarters, none of them 0 or 1, no two alike where there is room."""
     choice = rng.permutation(np.delete(np.arange(2, 4 + max(22, int(np.prod(shape)))), 2)) / 4  # 0.5, 0.75, 1.25, ...
     values = choice[: int(np.prod(shape))].reshape(shape)
     return values if positive else values * rng.choice([-1.0, 1.0], size=shape)
 
 
-def graphs(seed: int, budget: int, *, shape: tuple[int, ...] = ()) -> Iterator[ComputationNode]:
+def graphs(seed: int, budget: int, *, shape: Shape = ()) -> Iterator[ComputationNode]:
     """Random graphs of `add`, `multiply`, `subtract`, `scale` and `tanh`; each is given by its last node.
 
     The first are the classics: one parameter alone, one operation, a product of a node with itself, a diamond, a
@@ -40,7 +41,7 @@ def graphs(seed: int, budget: int, *, shape: tuple[int, ...] = ()) -> Iterator[C
     with a name; every node but the last is needed. `shape` is that of every node.
     """
     for i, (size, rng) in enumerate(generators(seed, budget)):
-        yield classics[i](rng, shape) if i < len(classics) else random_graph(rng, size + 2, shape)
+        yield classics(rng, shape)[i] if i < CLASSICS else random_graph(rng, size + 2, shape)
 
 
 def puzzle() -> ComputationNode:
@@ -51,9 +52,7 @@ def puzzle() -> ComputationNode:
     return ops.subtract(ops.multiply(total, bent), bent)
 
 
-def random_graph(
-    rng: Rng, size: int, shape: tuple[int, ...] = (), *, arithmetic_only: bool = False
-) -> ComputationNode:  # fmt: skip
+def random_graph(rng: Rng, size: int, shape: Shape = (), *, arithmetic_only: bool = False) -> ComputationNode:
     """A graph of about `size` operations. Arithmetic alone gives numbers that can be worked out by hand."""
     operations = _operations[: -1 if arithmetic_only else None]
     nodes = [_leaf(rng, i, shape) for i in range(1 + int(rng.integers(1, 3)))]
@@ -70,46 +69,26 @@ def random_graph(
     return ends[0]
 
 
-def _leaf(rng: Rng, i: int, shape: tuple[int, ...]) -> ComputationNode:
+def _leaf(rng: Rng, i: int, shape: Shape) -> ComputationNode:
     return parameter(numbers(rng, shape), NAMES[i])
 
 
-def _alone(rng: Rng, shape: tuple[int, ...]) -> ComputationNode:
-    return _leaf(rng, 0, shape)
-
-
-def _one_operation(rng: Rng, shape: tuple[int, ...]) -> ComputationNode:
-    return ops.multiply(_leaf(rng, 0, shape), _leaf(rng, 1, shape))
-
-
-def _square(rng: Rng, shape: tuple[int, ...]) -> ComputationNode:
-    x = _leaf(rng, 0, shape)
-    return ops.multiply(x, x)
-
-
-def _diamond(rng: Rng, shape: tuple[int, ...]) -> ComputationNode:
-    x = _leaf(rng, 0, shape)
-    shared = ops.tanh(x)
-    return ops.add(ops.scale(shared, factor=3.0), ops.multiply(shared, x))
-
-
-def _two_diamonds(rng: Rng, shape: tuple[int, ...]) -> ComputationNode:
+def classics(rng: Rng, shape: Shape) -> tuple[ComputationNode, ...]:
+    """Small graphs on which the famous mistakes show. In the last, only the nodes themselves tell two leaves apart."""
     x, y = _leaf(rng, 0, shape), _leaf(rng, 1, shape)
-    a = ops.multiply(x, y)
-    b = ops.add(ops.scale(a, factor=2.0), a)
-    return ops.add(ops.multiply(b, a), b)
+    bent, product = ops.tanh(x), ops.multiply(x, y)
+    diamond = ops.add(ops.scale(product, factor=2.0), product)
+    namesake = parameter(x.value, x.name)
+    return (
+        x,
+        product,
+        ops.multiply(x, x),
+        ops.add(ops.scale(bent, factor=3.0), ops.multiply(bent, x)),
+        ops.add(ops.multiply(diamond, product), diamond),
+        ops.subtract(ops.multiply(ops.add(x, ops.scale(namesake, factor=2.0)), x), namesake),
+    )
 
 
-def _namesakes(rng: Rng, shape: tuple[int, ...]) -> ComputationNode:
-    """Two parameters with one name and one value: only the nodes themselves tell them apart."""
-    x = _leaf(rng, 0, shape)
-    other = parameter(x.value, x.name)
-    return ops.subtract(ops.multiply(ops.add(x, ops.scale(other, factor=2.0)), x), other)
-
-
-classics: list[Callable[[Rng, tuple[int, ...]], ComputationNode]] = [
-    _alone, _one_operation, _square, _diamond, _two_diamonds, _namesakes,
-]  # fmt: skip
 _operations: list[Callable[[Any, Any], Any]] = [
     ops.add, ops.multiply, ops.subtract, lambda a, b: ops.scale(a, factor=-0.5), lambda a, b: ops.tanh(a),
 ]  # fmt: skip

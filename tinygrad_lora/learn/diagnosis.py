@@ -17,6 +17,7 @@ from ..view.words.sentences import short_array
 NOT_STARTED = "not-started"
 LARGEST = 40  # numbers of an array that are all written
 Example = tuple[tuple[str, str], ...]
+Shown = ComputationNode | Graph | None  # what is drawn beside a sentence
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,7 @@ def refuse(code: str, sentence: str, example: Example = ()) -> Wrong:
     return Wrong(Diagnosis(code, sentence, example=example))
 
 
-def require(
-    condition: bool, code: str, sentence: str, *, show: ComputationNode | Graph | None = None, example: Example = ()
-) -> None:  # fmt: skip
+def require(condition: bool, code: str, sentence: str, *, show: Shown = None, example: Example = ()) -> None:
     """Raise `Wrong` unless the condition holds.
 
     condition: True where the answer is right
@@ -92,7 +91,7 @@ def require(
         raise Wrong(Diagnosis(code, sentence, picture=pictured(show), example=example))
 
 
-def tell(diagnosis: Diagnosis | None, *, show: ComputationNode | Graph | None = None) -> None:
+def tell(diagnosis: Diagnosis | None, *, show: Shown = None) -> None:
     """Raise `Wrong` if there is a diagnosis: `tell(diagnose(rule, np.exp, x))`.
 
     diagnosis: a `Diagnosis`; None does nothing
@@ -108,7 +107,7 @@ def tell(diagnosis: Diagnosis | None, *, show: ComputationNode | Graph | None = 
         raise Wrong(replace(diagnosis, picture=diagnosis.picture or pictured(show)))
 
 
-def pictured(shown: ComputationNode | Graph | None) -> Diagram | None:
+def pictured(shown: Shown) -> Diagram | None:
     """The picture as data, made now: the student's code may change values later. None if there is nothing to draw."""
     if shown is None:
         return None

@@ -63,9 +63,7 @@ def _there(value: object, name: str) -> None:
 
 def _plain(value: Any, name: str, needed: str) -> Array:
     kind = type(value)
-    if issubclass(kind, np.generic) and kind.__module__ == "numpy":
-        return _asarray(value)
-    if kind in NUMBERS:
+    if kind in NUMBERS or (issubclass(kind, np.generic) and kind.__module__ == "numpy"):
         return _asarray(value)
     if kind in (list, tuple):
         inside = f"{name.rstrip(',')}, in a {kind.__name__},"

@@ -294,11 +294,8 @@ class Exercise:
     @property
     def stub(self) -> str:
         """What the student gets: the solution's text without the solution, or the code to repair."""
-        parts = []
-        for name in self.references:
-            starter = self._starters.get(name)
-            parts.append(source_of(starter[0], name) if starter else stripped(self._source(name)))
-        return "\n\n".join(parts)
+        to_repair = {name: source_of(thing, name) for name, (thing, _) in self._starters.items()}
+        return "\n\n".join(to_repair.get(name) or stripped(self._source(name)) for name in self.references)
 
     @property
     def imports(self) -> str:

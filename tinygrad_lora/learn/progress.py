@@ -9,11 +9,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError
 from ..files import opened, parse_json, user_folder
+from ..view.words.sentences import table
 from .checking.report import Report
 from .exercise import Exercise
 from .predictions.prediction import all_predictions
@@ -36,16 +38,24 @@ def progress_file() -> Path:
 
 
 def remember(records: Iterable[dict[str, Any]]) -> None:
-    """Add lines to the file, in one write. A disk that is full or read-only must not stop a student: then nothing."""
+    """Add lines to the file, in one write. A disk that is full or read-only must not stop a student, but is named."""
     now = round(time.time(), 3)
     text = "".join(json.dumps({"time": now, **record}) + "\n" for record in records)
-    with contextlib.suppress(OSError, FormatError):
+    try:
         path = progress_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         # If the last line was cut off, begin a new one: only that line is lost.
         start = "\n" if path.exists() and _end_of(path, 1) not in (b"", b"\n") else ""
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(start + text)
+    except (OSError, FormatError) as error:
+        reason = getattr(error, "strerror", None) or error
+        _say_once(f"Progress is not kept ({reason}). Let {VARIABLE} name a file that can be written.")
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 def remembered() -> Iterator[dict[str, Any]]:
@@ -125,15 +135,14 @@ class Progress:
         return sum(line.out_of for line in self.lines)
 
     def __str__(self) -> str:
-        rows = [(line.id, line.word, f"{line.points:>2} of {line.out_of:<2}", line.title) for line in self.lines]
-        width = max([0, *(len(row[0]) for row in rows)])
-        table = [f"{id:<{width}}  {word:<5}  {points}  {title}" for id, word, points, title in rows]
+        rows = [(one.id, f"{one.word:<5}", f"{one.points:>2} of {one.out_of:<2}", one.title) for one in self.lines]
+        lines = table(rows)
         done = sum(line.word == "done" for line in self.lines)
         states = list(self.predictions.values())
         if states:
-            table.append(f"{states.count('right')} of {len(states)} predictions right, {states.count('wrong')} wrong")
-        table.append(f"{done} of {len(rows)} exercises, {self.points} of {self.out_of} points")
-        return "\n".join(table)
+            lines.append(f"{states.count('right')} of {len(states)} predictions right, {states.count('wrong')} wrong")
+        lines.append(f"{done} of {len(rows)} exercises, {self.points} of {self.out_of} points")
+        return "\n".join(lines)
 
     __repr__ = __str__
 

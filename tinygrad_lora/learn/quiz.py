@@ -29,13 +29,14 @@ from .cases import numbers, random_graph
 from .checking.report import picture_of
 from .diagnosis import Diagnosis, Wrong
 from .exact import as_array
-from .predictions.foreseen import UNFORESEEN, Foreseen, judged
+from .predictions.prediction import UNFORESEEN, Foreseen, judged
 from .predictions.sealed import number_token, seal
 
 ASKED = ("values", "gradients", "both")
 SIZE = 4  # operations of a random graph
 BLANKS = 3
 CHARACTERS = 7  # of a number that is typed into the picture
+Slopes = Mapping[ComputationNode, Any]  # the gradient of each node that has one
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _interests(output: ComputationNode, candidates: list[tuple[str, ComputationN
     return [2 if kind == "values" else (uses[node] > 1) + 2 * (node not in trivial) for kind, node in candidates]
 
 
-def _gradients(output: ComputationNode) -> dict[ComputationNode, Any]:
+def _gradients(output: ComputationNode) -> Slopes:
     """What `backward()` would fill in; nothing is filled in."""
     if not output.requires_gradient:
         return {}
@@ -165,24 +166,17 @@ class Quiz:
         shown = diagram(self.output, values=True, title="Fill in the blanks")
         gradients = _gradients(self.output) if self.shows_gradients else {}
         nodes = topological_order([self.output])
-        boxes = [
-            replace(box, gradient=short_array(gradients[n]) if n in gradients else (), numbered=True)
-            for n, box in zip(nodes, shown.boxes, strict=True)
-        ]
+        slopes = [short_array(gradients[node]) if node in gradients else () for node in nodes]
+        boxes = [replace(box, gradient=g, numbered=True) for box, g in zip(shown.boxes, slopes, strict=True)]
         return replace(shown, boxes=tuple(boxes))
 
     @property
     def diagram(self) -> Diagram:
         """The picture with blanks."""
-        whole, hidden = self._whole, {(blank.label, blank.kind): (f"?{blank.letter}",) for blank in self.blanks}
-        boxes = [
-            replace(
-                box,
-                value=hidden.get((box.label, "value"), box.value),
-                gradient=hidden.get((box.label, "gradient"), box.gradient),
-            )
-            for box in whole.boxes
-        ]
+        whole, boxes = self._whole, []
+        for box in whole.boxes:
+            hidden: Any = {blank.kind: (f"?{blank.letter}",) for blank in self.blanks if blank.label == box.label}
+            boxes.append(replace(box, **hidden))
         return replace(whole, boxes=tuple(boxes))
 
     def check(self, answers: Mapping[str, Any] | None = None, **more: Any) -> Answers:
@@ -201,7 +195,7 @@ class Quiz:
         """What is wrong with the first answer that is; None if all are right. For the checks of an exercise."""
         return next((diagnosis for _, diagnosis in self.check(answers).lines if diagnosis), None)
 
-    def _diagnosis(self, blank: Blank, answer: Any, gradients: Mapping[ComputationNode, Any]) -> Diagnosis | None:
+    def _diagnosis(self, blank: Blank, answer: Any, gradients: Slopes) -> Diagnosis | None:
         """What is wrong with one prediction; None if it is right."""
         if answer is ...:
             return Diagnosis("blank", f"?{blank.letter} is still open")
@@ -214,7 +208,7 @@ class Quiz:
         said = number(float(prediction)) if not node.shape else "that"
         return judged(f"?{blank.letter} is not {said}", prediction, truth, self._foreseen(blank, gradients), blank.kind)
 
-    def _foreseen(self, blank: Blank, gradients: Mapping[ComputationNode, Any]) -> Iterator[Foreseen]:
+    def _foreseen(self, blank: Blank, gradients: Slopes) -> Iterator[Foreseen]:
         """What the student may have had in mind, the likeliest first."""
         node, label = blank.node, blank.label
         value = np.asarray(node.value, float)
@@ -279,9 +273,7 @@ def _place(laid: Laid, id: str, kind: str) -> list[float]:
     return [100 * side / whole for side, whole in zip(sides, (laid.width, laid.height) * 2, strict=True)]
 
 
-def _shares(
-    node: ComputationNode, users: Iterable[ComputationNode], gradients: Mapping[ComputationNode, Any]
-) -> Iterator[Any]:  # fmt: skip
+def _shares(node: ComputationNode, users: Iterable[ComputationNode], gradients: Slopes) -> Iterator[Any]:
     """What each use of a node sends back to it."""
     for user in dict.fromkeys(users):
         if user in gradients:

@@ -31,10 +31,8 @@ def heading_of(text: str) -> Heading:
     """The heading in the first cell. Raises TutorialError for a text without one."""
     heading = HEADING.search(text)
     if heading is None:
-        raise TutorialError(
-            "a tutorial begins with the lines `# 04 · Title` and `*Outcome: one sentence · 50 minutes*`, "
-            f"not with {text[:60]!r}"
-        )
+        lines = "`# 04 · Title` and `*Outcome: one sentence · 50 minutes*`"
+        raise TutorialError(f"a tutorial begins with the lines {lines}, not with {text[:60]!r}")
     return Heading(heading["number"], heading["title"].strip(), heading["outcome"].strip(), int(heading["minutes"]))
 
 
@@ -65,7 +63,6 @@ class Tutorial:
 
     def copy_to(self, folder: Path, *, fresh: bool = False) -> Path:
         """The student's copy in this folder, made if there is none; with `fresh` one more. Nothing is ever replaced."""
-        folder.mkdir(parents=True, exist_ok=True)
         copy, number = folder / self.path.name, 2
         while fresh and copy.exists():
             copy, number = folder / f"{self.path.stem}_{number}{self.path.suffix}", number + 1

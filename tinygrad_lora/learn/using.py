@@ -200,12 +200,9 @@ def _pass(name: str, mine: Student) -> Replacement:
 
     def improving(graph: Graph, passes: Any = pipeline.DEFAULT) -> Any:
         in_memory = {after.__name__: before.__name__ for before, after in pipeline.IN_PLANNED_MEMORY.items()}
-        rows = [row if isinstance(row, tuple) else (row,) for row in passes]
-        names = [[in_memory.get(one.__name__, one.__name__) for one in row] for row in rows]
-        return original(graph, [
-            tuple(own if n == name else one for n, one in zip(row_names, row, strict=True))
-            for row_names, row in zip(names, rows, strict=True)
-        ])  # fmt: skip
+        replaced = {one for one in (name, *in_memory) if in_memory.get(one, one) == name}
+        rows = (row if isinstance(row, tuple) else (row,) for row in passes)
+        return original(graph, [tuple(own if one.__name__ in replaced else one for one in row) for row in rows])
 
     return Replacement(pipeline, "improving", improving)
 

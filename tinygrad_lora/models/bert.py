@@ -186,7 +186,6 @@ class BertModel(Layer):
     def pooled(self, hidden: Node) -> Node:
         """One vector a text, (batch, hidden_size). Raises AttributeError where the network was made without pooler."""
         if self.pooler is None:
-            raise AttributeError(
-                "this network was made with pooler=False: take hidden[:, 0], or a mean over the tokens"
-            )
+            remedy = "take hidden[:, 0], or a mean over the tokens"
+            raise AttributeError(f"this network was made with pooler=False: {remedy}")
         return self.pooler(hidden)

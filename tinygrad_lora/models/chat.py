@@ -95,14 +95,11 @@ class ChatModel:
         """
         tokens = self.tokens(said)
         if len(tokens) + longest > self.capacity:
-            raise ModelError(
-                f"the conversation has {len(tokens)} tokens, and {longest} more may be answered: together at most "
-                f"{self.capacity}; shorten one of them, or load the model with a larger capacity"
-            )
-        numbers = self._decoder.generate(
-            tokens, longest, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=(self.stop,)
-        )
-        return self.tokenizer.decode_each(numbers)
+            problem = f"the conversation has {len(tokens)} tokens, and {longest} more may be answered"
+            remedy = "shorten one of them, or load the model with a larger capacity"
+            raise ModelError(f"{problem}: together at most {self.capacity}; {remedy}")
+        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+        return self.tokenizer.decode_each(self._decoder.generate(tokens, longest, stop=(self.stop,), **options))
 
     def reply(
         self, said: str | Sequence[Message], longest: int = 128, temperature: float = 0.0, seed: int | None = None,

@@ -26,6 +26,7 @@ from .text.tokens import token_rows
 
 Node = ComputationNode
 Pair = tuple[Node, Node]
+Pairs = list[Pair] | None  # keys and values of each block
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,9 @@ class LlamaConfig:
     tie_word_embeddings: bool = False
 
     def __post_init__(self) -> None:
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise ModelError(
-                f"{self.num_attention_heads} heads cannot share {self.num_key_value_heads} heads of keys equally"
-            )
+        heads, of_keys = self.num_attention_heads, self.num_key_value_heads
+        if heads % of_keys:
+            raise ModelError(f"{heads} heads cannot share {of_keys} heads of keys equally")
         if self.head_dim % 2:
             raise ModelError(f"head_dim must be even, not {self.head_dim}: rotary positions turn pairs of numbers")
 
@@ -64,9 +64,7 @@ class CausalAttention(Layer):
         self.v_proj = Linear(n, narrow, bias=False, seed=rng, dtype=dtype)
         self.o_proj = Linear(wide, n, bias=False, seed=rng, dtype=dtype)
 
-    def __call__(
-        self, x: Node, angles: Pair, mask: Node, past: Pair | None = None, present: list[Pair] | None = None
-    ) -> Node:
+    def __call__(self, x: Node, angles: Pair, mask: Node, past: Pair | None = None, present: Pairs = None) -> Node:
         """`past` are keys and values of earlier tokens. To the list `present` those of these tokens are added."""
         queries = rotated(heads(self.q_proj(x), self.heads), angles)
         keys, values = rotated(heads(self.k_proj(x), self.key_heads), angles), heads(self.v_proj(x), self.key_heads)
@@ -99,9 +97,7 @@ class DecoderBlock(Layer):
         self.input_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps, dtype=dtype)
         self.post_attention_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps, dtype=dtype)
 
-    def __call__(
-        self, x: Node, angles: Pair, mask: Node, past: Pair | None = None, present: list[Pair] | None = None
-    ) -> Node:
+    def __call__(self, x: Node, angles: Pair, mask: Node, past: Pair | None = None, present: Pairs = None) -> Node:
         x = x + self.self_attn(self.input_layernorm(x), angles, mask, past, present)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -132,9 +128,7 @@ class LlamaModel(Layer):
         c = self.config
         return rotary_angles(positions, c.head_dim, c.rope_theta, dtype=self.norm.weight.dtype)
 
-    def attend(
-        self, tokens: Node, angles: Pair, mask: Node, past: list[Pair] | None = None, present: list[Pair] | None = None
-    ) -> Node:
+    def attend(self, tokens: Node, angles: Pair, mask: Node, past: Pairs = None, present: Pairs = None) -> Node:
         """The same for tokens anywhere: `angles` for their positions, and a `mask` (seen, time) added to the scores.
 
         `past` has the keys and values of earlier tokens, (batch, key heads, head size, tokens) each, a pair for each

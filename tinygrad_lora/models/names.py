@@ -38,9 +38,8 @@ class NameModel(Layer):
 
     def __init__(self, width: int = 16, heads: int = 4, *, seed: int = 0, dtype: Any = np.float32) -> None:
         rng, self.heads = np.random.default_rng(seed), heads
-        self.letters, self.places = (
-            Embedding.from_arrays((0.1 * rng.normal(size=(n, width))).astype(dtype)) for n in (PAD + 1, LONGEST + 1)
-        )
+        tables = [(0.1 * rng.normal(size=(n, width))).astype(dtype) for n in (PAD + 1, LONGEST + 1)]
+        self.letters, self.places = map(Embedding.from_arrays, tables)
         self.q_proj, self.k_proj, self.v_proj, self.o_proj, self.up_proj, self.down_proj, self.head = (
             Linear(n * width, m, bias=False, seed=rng, dtype=dtype)
             for n, m in [(1, width)] * 4 + [(1, 4 * width), (4, width), (1, len(LETTERS))]

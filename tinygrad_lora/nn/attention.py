@@ -48,10 +48,9 @@ def attention(
     batch, count, size, time = queries.shape
     _, groups, _, seen = keys.shape
     if keys.shape != values.shape or keys.shape != (batch, groups, size, seen) or count % groups:
-        raise ShapeError(
-            f"attention: queries {queries.shape}, keys {keys.shape} and values {values.shape} do not fit: they are "
-            "(batch, heads, size, tokens), and as many heads of queries share each head of keys and values"
-        )
+        problem = f"queries {queries.shape}, keys {keys.shape} and values {values.shape} do not fit"
+        wanted = "(batch, heads, size, tokens), and as many heads of queries share each head of keys and values"
+        raise ShapeError(f"attention: {problem}: they are {wanted}")
     q = reshape(queries, (batch, groups, count // groups, size, time))
     k, v = (reshape(x, (batch, groups, 1, size, seen)) for x in (keys, values))
     scores = k.mT @ q * (1 / sqrt(size))

@@ -143,9 +143,8 @@ def _windows(x: Any, size: Sizes, stride: Sizes | None, padding: Sizes, fill: fl
     """What is pooled: for each place in a window the numbers there, in all windows."""
     axes = len(np.shape(x)) - 2
     if axes not in SPACE:
-        raise ShapeError(
-            f"pooling takes (batch, channels, length) or (batch, channels, height, width), not {np.shape(x)}"
-        )
+        wanted = "(batch, channels, length) or (batch, channels, height, width)"
+        raise ShapeError(f"pooling takes {wanted}, not {np.shape(x)}")
     size, padding = _each(size, axes, "size", 1), _each(padding, axes, "padding", 0)
     if any(2 * p > n for p, n in zip(padding, size, strict=True)):
         raise ShapeError(f"a padding of {padding} leaves windows of {size} empty: at most half of a window is padding")

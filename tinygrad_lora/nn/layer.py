@@ -290,9 +290,8 @@ class Layer(Observable, NamedWeights):
         Raises ShapeError where neither the caller nor the layer says a shape, TypeError for what is no list.
         """
         if not isinstance(input_nodes, list):
-            raise TypeError(
-                f"input_nodes must be a list to which the input is added, not {type(input_nodes).__name__}: pass []"
-            )
+            kind = type(input_nodes).__name__
+            raise TypeError(f"input_nodes must be a list to which the input is added, not {kind}: pass []")
         x = self._placeholder(shape)
         y = self(x)
         input_nodes.append(x)

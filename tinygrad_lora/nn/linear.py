@@ -147,18 +147,16 @@ class Sequential(Layer):
         for i, member in enumerate(members):
             if isinstance(member, type) or not callable(member):
                 shown = member.__name__ if isinstance(member, type) else f"of type {type(member).__name__}"
-                raise TypeError(
-                    f"member {i} is {shown}: pass layers and functions, as in Sequential(Linear(4, 2), tl.relu)"
-                )
+                remedy = "pass layers and functions, as in Sequential(Linear(4, 2), tl.relu)"
+                raise TypeError(f"member {i} is {shown}: {remedy}")
             if isinstance(getattr(member, "__wrapped__", None), Layer):
                 remedy = "write a layer that calls tl.checkpoint(self.block)(x), so that its parameters are found"
                 raise TypeError(f"member {i} is a function that hides a layer: {remedy}")
         self.members = list(members)
 
     def _parts(self) -> Iterable[tuple[str, Any]]:
-        return [(str(i), member) for i, member in enumerate(self.members)] + [
-            item for item in vars(self).items() if item[0] != "members"
-        ]
+        others = [item for item in vars(self).items() if item[0] != "members"]
+        return [*((str(i), member) for i, member in enumerate(self.members)), *others]
 
     @property
     def _first(self) -> Any:

@@ -83,9 +83,8 @@ class Optimizer(Observable):
         >>> new, state
         ([array([0.9])], [])
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} needs a method update(self, parameters, gradients, state, rate)"
-        )
+        method = "update(self, parameters, gradients, state, rate)"
+        raise NotImplementedError(f"{type(self).__name__} needs a method {method}")
 
     def clip(self, gradients: Sequence[Any]) -> list[Any]:
         """The gradients, made shorter if their norm is above `max_norm`. Arrays or nodes, as `update` takes them.
@@ -110,9 +109,8 @@ class Optimizer(Observable):
         """
         self.before_step()
         if all(p.gradient is None for p in self.parameters):
-            raise GradientError(
-                "no parameter has a gradient: call backward() first (a merged adapter gets none: unmerge it)"
-            )
+            remedy = "call backward() first (a merged adapter gets none: unmerge it)"
+            raise GradientError(f"no parameter has a gradient: {remedy}")
         gradients = [np.zeros(p.shape, p.dtype) if p.gradient is None else p.gradient for p in self.parameters]
         values, remembered = [p.value for p in self.parameters], [s.value for s in self.state]
         new, state = self.update(values, self.clip(gradients), remembered, self.rate.value)
@@ -347,9 +345,8 @@ def _like(p: Any, number: Any) -> Any:
 def _checked(parameters: Iterable[ComputationNode]) -> list[ComputationNode]:
     """The parameters as a list, if every one is a trainable parameter and is there once."""
     if isinstance(parameters, ComputationNode) or not isinstance(parameters, Iterable):
-        raise TypeError(
-            f"an optimizer takes a list of parameters, such as model.parameters(), not {type(parameters).__name__}"
-        )
+        wanted = "a list of parameters, such as model.parameters()"
+        raise TypeError(f"an optimizer takes {wanted}, not {type(parameters).__name__}")
     nodes = list(parameters)
     if not nodes:
         raise ValueError("there is nothing to train: the list of parameters is empty (are all of them frozen?)")
@@ -357,9 +354,8 @@ def _checked(parameters: Iterable[ComputationNode]) -> list[ComputationNode]:
         if not isinstance(p, ComputationNode):
             raise TypeError(f"an optimizer takes parameters, not {type(p).__name__}: pass model.parameters()")
         if p.op is not PARAMETER:
-            raise TypeError(
-                f"only a parameter can be trained; this is the result of {p.op}: wrap its array in tl.parameter"
-            )
+            remedy = "wrap its array in tl.parameter"
+            raise TypeError(f"only a parameter can be trained; this is the result of {p.op}: {remedy}")
         if not p.requires_gradient:
             raise ValueError(f"{_name(p)} is frozen: leave it out, or make it trainable with unfreeze()")
     if len(set(nodes)) < len(nodes):

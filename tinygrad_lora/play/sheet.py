@@ -156,11 +156,8 @@ def _compiled(node: ComputationNode, slopes: Iterable[ComputationNode]) -> Itera
     head = f"{short(first.before.flops)} floating-point operations become {short(last.after.flops)}."
     steps = [_step(step, lines_of) for step in passes]
     yield "passes", joined([element("p", head if steps else "No pass changes this graph."), *steps])
-    fast = element(
-        "details",
-        element("summary", "The same in memory that is planned ahead: what runs"),
-        code(planned, "The fast program"),
-    )
+    summary = element("summary", "The same in memory that is planned ahead: what runs")
+    fast = element("details", summary, code(planned, "The fast program"))
     yield "program", joined([_code(last.lines, lines_of, "The generated program"), fast])
 
 

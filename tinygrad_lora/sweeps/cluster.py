@@ -15,7 +15,6 @@ from .. import __version__
 from ..blas import one_thread
 from ..dask import distributed
 from ..errors import SweepError
-from ..errors.install import with_extra
 from .settings import RunSettings
 from .training import Run, StackTraining, SweepTask
 
@@ -62,7 +61,7 @@ def cluster_of(address: str | None, task: SweepTask) -> Iterator[SweepCluster | 
     if address is None:
         yield None
         return
-    dask = distributed("a sweep on a cluster", with_extra("grade"))
+    dask = distributed("a sweep on a cluster")
     try:
         client = dask.Client(threads_per_worker=1) if address == LOCAL else dask.Client(address, timeout=SECONDS)
     except (OSError, ValueError) as error:

@@ -28,8 +28,9 @@ def read_config(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
         table = tomllib.loads(read_bytes(path, MOST).decode())
         for name in table:
             known(name, NAMES, "setting")
-        if not isinstance(task := table.pop("task", None), str):
-            raise SweepError('say what is adapted: task = "digits", or task = "my_task.py:name"')
+        task = table.pop("task", None)
+        if task != "digits" and not (isinstance(task, str) and ":" in task):
+            raise SweepError(f'task is {task!r}: say what is adapted, task = "digits" or task = "my_task.py:name"')
         settings = {name: value for name, value in table.items() if name not in TABLES}
         settings |= _table(table, "adapt")
         rule = known(settings.pop("optimizer", "adamw"), OPTIMIZERS, "optimizer")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
 from collections import Counter
@@ -19,6 +18,8 @@ from ..interop.peft import save_adapter
 from ..view.chart import Panels
 from ..view.chart.style import SERIES
 from ..view.plots import loss_over_rate
+from ..view.words.markup import element
+from ..view.words.sentences import table
 from .data import pieces
 from .stack import adapted_copy
 from .training import DONE, DROPPED, Run, SweepTask
@@ -160,11 +161,8 @@ class SweepResult:
         return Panels(charts, note="Of a run that was dropped, its last loss is shown." if dropped else "")
 
     def __str__(self) -> str:
-        table = [HEADINGS, *self.rows()]
-        widths = [max(len(row[i]) for row in table) for i in range(len(HEADINGS))]
-        lines = ["  ".join(f"{x:<{w}}" for x, w in zip(row, widths, strict=True)).rstrip() for row in table]
-        return "\n".join([*lines, "", self.summary])
+        return "\n".join([*table([HEADINGS, *self.rows()]), "", self.summary])
 
     def _repr_html_(self) -> str:
-        rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in (HEADINGS, *self.rows())]
-        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table><p>{html.escape(self.summary)}</p>"
+        rows = [element("tr", *[element("td", cell) for cell in row]) for row in (HEADINGS, *self.rows())]
+        return element("table", *rows) + element("p", self.summary)

@@ -180,10 +180,8 @@ def _seed(output: ComputationNode) -> Array:
     if output.gradient is not None:
         return np.asarray(output.gradient)[()]
     if output.shape:
-        raise GradientError(
-            f"explain() starts at a number, and {output.name or 'the output'} has shape {output.shape}: take tl.sum or "
-            "tl.mean first, or call output.backward(seed=...)"
-        )
+        problem = f"explain() starts at a number, and {output.name or 'the output'} has shape {output.shape}"
+        raise GradientError(f"{problem}: take tl.sum or tl.mean first, or call output.backward(seed=...)")
     return output.dtype.type(1)
 
 

@@ -63,7 +63,6 @@ def _content(obj: Drawable | Picture, suffix: str, example: ArrayLike | None, op
     if suffix == ".svg":
         return (picture.svg() + "\n").encode()
     if suffix == ".png" and (n := len(picture.diagram.boxes)) > LARGEST_PNG:
-        raise RenderError(
-            f"a PNG of {n} boxes is too large; the limit is {LARGEST_PNG}: use SVG, render(obj, 'graph.svg')"
-        )
+        remedy = "use SVG, render(obj, 'graph.svg')"
+        raise RenderError(f"a PNG of {n} boxes is too large; the limit is {LARGEST_PNG}: {remedy}")
     return engines.convert(picture.source, suffix[1:])

@@ -1,21 +1,22 @@
 r"""Adapt a network to data of your own
 
-Choose data of your own: classes to be told apart, by numbers. Take a network that has learned something else, adapt it,
-compile its training, and explain what came out. Write into one file:
+Choose data of your own: samples of several classes, each sample a row of numbers. Take a network that has learned
+something else, adapt it, compile its training, and explain what came out. Write all of this into one file:
 
 * `data()`: arrays `x_train, labels_train, x_test, labels_test`. A row of x is a sample; labels are 0, 1, 2 and so on.
-* `base()`: the network before, a `tl.Layer` that gives scores for the classes. Train it in there, or load it.
-* `loss(scores, labels)`: a number as a node, such as `tl.cross_entropy`.
-* `optimizer(model)`: the optimizer of what is trained, such as `tl.AdamW(model.parameters(), lr=0.01)`.
+* `base()`: the network before it is adapted, a `tl.Layer` that returns scores for the classes. Train it in this
+  function, or load it.
+* `loss(scores, labels)`: a node that holds one number, such as `tl.cross_entropy` returns.
+* `optimizer(model)`: an optimizer for the trained parameters, such as `tl.AdamW(model.parameters(), lr=0.01)`.
 * `adapted(network, x, labels)`: the network with adapters, trained on these samples.
 * `picture(model, x, labels)`: a picture that shows something about the result, such as a chart or `tl.draw(...)`.
 * `explanation`: a text of at least 150 words. What are the data, and what can the base do with them? What did you
   choose, and what did it change? Where is the model wrong, and why? Give numbers.
 
-The checks see what can be measured: that no sample stands on both sides; that the model is better than guessing and
-than the base, on samples which it has not seen; that few numbers are trained and the base stays as it was; that the
-compiled step is the eager one; that the gradients are right. What the picture and the text are worth, people say. Each
-check calls your functions anew, some of them twice, and ends after a minute: keep the training short.
+The checks test what can be measured. No sample may be on both sides. The model must be better than guessing and than
+the base, on samples that it has not seen. Few numbers are trained, and the base stays as it was. The compiled step
+does what the eager one does, and the gradients are right. How good the picture and the text are, people judge. Each
+check calls your functions anew, some of them twice, and is stopped after a minute, so keep the training short.
 """
 
 import copy
@@ -116,7 +117,7 @@ def adapted(network, x, labels):
 
 @exercise.another("adapted")
 def in_a_plain_loop(network, x, labels):
-    """Nothing compiled, and an adapter on the first layer alone, which is the one that meets the mirror."""
+    """Nothing compiled, and an adapter on the first layer alone, which reads the mirrored pixels."""
     tl.adapt(network, rank=3, target_modules=["0"], seed=0)
     rule = tl.AdamW(network.parameters(), lr=0.02)
     for epoch in range(15):
@@ -144,7 +145,7 @@ def parts_of(data):
     """What `data` gives, if it can be learned from."""
     parts = data()
     if type(parts) not in (list, tuple) or len(parts) != 4:
-        raise refuse("count", "data must give four arrays: x_train, labels_train, x_test, labels_test")
+        raise refuse("count", "data must return four arrays: x_train, labels_train, x_test, labels_test")
     for x, labels, side in ((*parts[:2], "train"), (*parts[2:], "test")):
         right = isinstance(x, np.ndarray) and x.ndim >= 2 and x.dtype.kind in "fiub"
         require(right, "wrong-type", f"x_{side} must be an array of numbers with a row for each sample")
@@ -168,11 +169,11 @@ def right(model, x, labels):
 
 def trained(adapted, network, x, labels):
     """The adapted network."""
-    return returned(adapted(network, x, labels), tl.Layer, "adapted", "it must give the network")
+    return returned(adapted(network, x, labels), tl.Layer, "adapted", "it must return the network")
 
 
 def before(base):
-    return returned(base(), tl.Layer, "base", "it must give a network, a tl.Layer")
+    return returned(base(), tl.Layer, "base", "it must return a network, a tl.Layer")
 
 
 def trainable(model):
@@ -183,11 +184,11 @@ def trainable(model):
 def test_the_samples_kept_aside_are_new(data):
     x, labels, x_test, labels_test = parts_of(data)
     classes, seen = np.unique(labels_test), set(map(bytes, np.ascontiguousarray(x)))
-    require(len(classes) > 1, "one-class", f"all samples kept aside are of class {classes[0]}: nothing is told apart")
+    require(len(classes) > 1, "one-class", f"all samples kept aside are of one class, {classes[0]}; take two or more")
     unknown = sorted({*classes.tolist()} - {*labels.tolist()})
-    require(not unknown, "unknown-class", f"class {unknown and unknown[0]} is kept aside, and never learned from")
+    require(not unknown, "unknown-class", f"class {unknown and unknown[0]} is kept aside, but not in labels_train")
     known = sum(bytes(row) in seen for row in np.ascontiguousarray(x_test))
-    sentence = f"{known} of {len(x_test)} samples kept aside are among those to learn from: split first, then repeat"
+    sentence = f"{known} of {len(x_test)} samples kept aside are in x_train, too: split first, then repeat samples"
     require(not known, "leak", sentence)
 
 
@@ -200,11 +201,11 @@ def test_it_is_better_than_guessing_and_than_the_base(data, base, adapted, seed)
     floor = max(guess, start)
     least = floor + GAIN * (1 - floor)
     sentence = f"{score:.1%} of the samples kept aside are right; the base has {start:.1%}, guessing {guess:.1%}"
-    require(score >= least, "below-baseline", f"{sentence}: at least {least:.1%} are asked for")
+    require(score >= least, "below-baseline", f"{sentence}; at least {least:.1%} must be right")
     shuffled = np.random.default_rng(seed).permutation(labels)
     chance = right(trained(adapted, before(base), x, shuffled), x_test, labels_test)
-    sentence = f"trained on labels that were shuffled it is right for {chance:.1%}, with true ones for {score:.1%}"
-    remedy = "adapted must learn from what it is given, and look at nothing else"
+    sentence = f"trained on shuffled labels it is right for {chance:.1%}, trained on the true ones for {score:.1%}"
+    remedy = "adapted must learn from its arguments alone"
     luck = len(labels_test) ** -0.5  # two standard errors of a share
     require(chance <= (floor + score) / 2 + luck, "leak", f"{sentence}: {remedy}")
 
@@ -221,7 +222,7 @@ def test_few_numbers_are_trained_and_the_base_stays(data, base, adapted):
     require(count <= MOST * total, "too-many-trained", f"{sentence}: take a smaller rank, or fewer layers")
     with tl.disabled(model):
         kept = same(as_array(model.forward(x_test)), old)
-    require(kept, "base-changed", "with the adapters off, the network no longer gives what the base gave")
+    require(kept, "base-changed", "with the adapters off, the outputs are no longer the base's")
 
 
 @exercise.check(points=3)
@@ -230,10 +231,10 @@ def test_the_compiled_step_is_the_eager_one(data, base, loss, optimizer, adapted
     model = trained(adapted, before(base), x, labels)
     eager, compiled, batch = copy.deepcopy(model), copy.deepcopy(model), (x[:16], labels[:16])
     rule, losses = optimizer(eager), []
-    still = "three steps of your optimizer change nothing: which parameters has it got?"
+    still = "three steps of your optimizer change nothing: which parameters did it get?"
     for _ in range(3):
         rule.zero_gradients()
-        value = returned(loss(eager(batch[0]), batch[1]), tl.ComputationNode, "loss", "it must give a node")
+        value = returned(loss(eager(batch[0]), batch[1]), tl.ComputationNode, "loss", "it must return a node")
         value.backward()
         losses.append(float(value.value))
         try:
@@ -248,10 +249,10 @@ def test_the_compiled_step_is_the_eager_one(data, base, loss, optimizer, adapted
     except (CompileError, TraceError) as error:
         raise refuse("not-compiled", f"the step cannot be compiled: {error}") from error
     rtol = 1e-3 if model.dtype == np.float32 else 1e-7
-    sentence = f"three losses are {numbers_in(losses)} step by step, and {numbers_in(others)} when compiled"
+    sentence = f"the losses of three steps are {numbers_in(losses)} eagerly, and {numbers_in(others)} compiled"
     require(same(np.array(others), np.array(losses), rtol), "step-differs", sentence)
     off = [name for name in moved if not same(value_of(compiled, name), value_of(eager, name), rtol, rtol)]
-    sentence = f"after three steps {off and off[0]} differs from what it is when the same steps are compiled"
+    sentence = f"after three steps {off and off[0]} is not the same eagerly and compiled"
     require(not off, "step-differs", sentence)
 
 
@@ -270,7 +271,7 @@ def test_the_gradients_are_right(data, base, loss, adapted, seed):
     steps, close = ((1e-2, 3e-3, 1e-3), 0.05) if model.dtype == np.float32 else ((1e-6,), 1e-4)
 
     def measured():
-        return returned(loss(model(batch[0]), batch[1]), tl.ComputationNode, "loss", "it must give a node")
+        return returned(loss(model(batch[0]), batch[1]), tl.ComputationNode, "loss", "it must return a node")
 
     value = measured()
     tl.zero_gradients(value)
@@ -298,7 +299,7 @@ def test_there_is_a_picture(data, base, adapted, picture):
     x, labels, x_test, labels_test = parts_of(data)
     shown = picture(trained(adapted, before(base), x, labels), x_test, labels_test)
     ways = ("_repr_mimebundle_", "_repr_html_", "_repr_svg_", "_repr_png_", "savefig")
-    sentence = "picture must give something that a notebook shows, such as tl.draw(...) or a tl.Chart"
+    sentence = "picture must return something that a notebook shows, such as tl.draw(...) or a tl.Chart"
     require(any(hasattr(shown, way) for way in ways), "no-picture", f"{sentence}; yours is {type(shown).__name__}")
 
 
@@ -306,11 +307,11 @@ def test_there_is_a_picture(data, base, adapted, picture):
 def test_the_explanation_has_words_and_numbers(explanation):
     require(isinstance(explanation, str), "wrong-type", "explanation must be a text")
     words = re.findall(r"[^\W\d_][\w'’-]*", explanation.casefold())
-    sentence = f"the explanation has {len(words)} words; at least {WORDS} are asked for"
+    sentence = f"the explanation has {len(words)} words; it needs at least {WORDS}"
     require(len(words) >= WORDS, "too-short", sentence)
     different = Counter(words)
     sentence = f"of {len(words)} words only {len(different)} are different: say more, not the same again"
     require(len(different) >= DIFFERENT, "repeats", sentence)
     found = {*re.findall(r"\d+(?:[.,]\d+)*", explanation)}
-    sentence = f"the explanation has {len(found)} different numbers; without at least {NUMBERS} it can claim anything"
+    sentence = f"the explanation has {len(found)} different numbers; it needs at least {NUMBERS}"
     require(len(found) >= NUMBERS, "no-numbers", sentence)

@@ -118,6 +118,8 @@ BARS: list[Bar] = [
     *against("naive", {"W8": {ONE: 0.50}}),
     Bar("W8: 1,000 steps of all lengths with compiling, against the steps", 2.0,
         (ours("all_lengths", "W8", ONE, "included"),)),
+    Bar("W8: the same with names padded to one length", 2.0,
+        (Probe("all_lengths", "ours-padded", "W8", ONE, "included"),)),
     Bar("W8: compiling for the thirteenth length, against the first", 0.10,
         (ours("all_lengths", "W8", ONE, "new_length"),)),
     *(Bar(f"16 adapters of width {width} in one step, against 16", gate, (ours("stacked", "W4", width, "ratio"),))

@@ -32,10 +32,11 @@ def mse(xp: Any, y: Any, t: Any) -> Any:
     return xp.mean(d * d)
 
 
-def cross_entropy(xp: Any, y: Any, t: Any, rows: Any) -> Any:
-    """The mean of minus the logarithm of the softmax at the labels; `rows` counts 0, 1, 2, ..."""
+def cross_entropy(xp: Any, y: Any, t: Any, rows: Any, mask: Any = None) -> Any:
+    """The mean of minus the logarithm of the softmax at the labels, where the mask is 1; `rows` counts 0, 1, 2, ..."""
     z = y - xp.max(y, axis=-1, keepdims=True)
-    return xp.mean(xp.log(xp.sum(xp.exp(z), axis=-1)) - z[rows, t])
+    each = xp.log(xp.sum(xp.exp(z), axis=-1)) - z[rows, t]
+    return xp.mean(each) if mask is None else xp.sum(each * mask) / xp.sum(mask)
 
 
 def gelu(xp: Any, x: Any) -> Any:
@@ -99,8 +100,8 @@ def rms_norm(xp: Any, x: Any) -> Any:
     return x / xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + NORM_EPS)
 
 
-def name_loss(xp: Any, p: Any, inputs: Any, targets: Any, heads: int) -> Any:
-    """W8: the mean loss of a GPT of one layer on one name."""
+def name_loss(xp: Any, p: Any, inputs: Any, targets: Any, heads: int, mask: Any = None) -> Any:
+    """W8: the mean loss of a GPT of one layer on one name, or on the tokens of it where the mask is 1."""
     time, width = len(inputs), p["tokens"].shape[1]
     at = np.arange(time)
 
@@ -113,4 +114,4 @@ def name_loss(xp: Any, p: Any, inputs: Any, targets: Any, heads: int) -> Any:
     scores = (q * (width // heads) ** -0.5) @ xp.transpose(k, (0, 2, 1)) + np.where(at > at[:, None], -1e9, 0.0)
     x = x + xp.reshape(xp.transpose(softmax(xp, scores) @ v, (1, 0, 2)), (time, width)) @ p["mixing"]
     x = x + xp.maximum(rms_norm(xp, x) @ p["up"], 0.0) @ p["down"]
-    return cross_entropy(xp, x @ p["scores"], targets, at)
+    return cross_entropy(xp, x @ p["scores"], targets, at, mask)

@@ -20,11 +20,11 @@ from wrong_answers import mutants_of
 
 from tinygrad_lora.grading.grading import (
     GradingSettings,
-    Workers,
     chosen,
     grade_all,
     self_check,
     workers_of_this_machine,
+    working,
 )
 from tinygrad_lora.grading.process.zygote import Limits, Nursery
 from tinygrad_lora.grading.submissions import submissions
@@ -114,11 +114,11 @@ def run(args: argparse.Namespace) -> int:
         folder, settings = Path(made) / "class", GradingSettings(trusted=args.trusted)
         write_class(folder, ids, args.students, args.seed)
         start = time.perf_counter()
-        with Workers(args.jobs) as workers, counting(args.students, "Grading") as show:
-            self_check(ids, workers.submit, settings)
+        with working(args.jobs) as submit, counting(args.students, "Grading") as show:
+            self_check(ids, submit, settings)
             ready = time.perf_counter() - start
             points = []
-            for _, result, _ in grade_all(submissions(folder), ids, settings, Path(made) / "cache", workers.submit):
+            for _, result, _ in grade_all(submissions(folder), ids, settings, Path(made) / "cache", submit):
                 points.append(result["points"])
                 show(len(points), "")
         seconds = time.perf_counter() - start

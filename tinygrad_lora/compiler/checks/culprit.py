@@ -18,6 +18,7 @@ DEPTHS = (0, 1, 2, 3, 5, 8)  # operations above the last one; what is further aw
 Transform = Callable[[Graph], Graph]
 Run = Callable[[Graph, Sequence[Any]], Sequence[Any]]
 Fault = Disagreement | Exception
+Comparison = Callable[[Graph, Sequence[Any]], Fault | None]
 Part = tuple[Graph, Sequence[Any], Fault]
 
 
@@ -103,9 +104,7 @@ def _of_program(graph: Graph, values: Sequence[Any], run: Run) -> Culprit | None
     return Culprit("", part, None, arrays, difference)
 
 
-def _smallest(
-    graph: Graph, values: Sequence[Any], wrong: Fault, differs: Callable[[Graph, Sequence[Any]], Fault | None]
-) -> Part:
+def _smallest(graph: Graph, values: Sequence[Any], wrong: Fault, differs: Comparison) -> Part:
     """A part of the graph with one output that still differs: as early as possible, then as few operations.
 
     The whole graph, where no part of it differs.

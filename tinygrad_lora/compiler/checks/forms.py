@@ -92,5 +92,4 @@ def indexed(array: Any, key: Any) -> tuple[Any, int]:
 
 
 def address(array: Any) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+    return array.__array_interface__["data"][0]

@@ -32,22 +32,8 @@ class StandIn:
     loop over blocks of rows, `cut` says how a block takes its part of an array.
     """
 
-    __slots__ = (
-        "array",
-        "buffer",
-        "cut",
-        "first",
-        "key",
-        "loop",
-        "length",
-        "node",
-        "part",
-        "plain",
-        "row",
-        "run",
-        "start",
-        "stop",
-    )
+    __slots__ = ("array", "buffer", "cut", "first", "key", "length", "loop", "node", "part", "plain", "row", "run",
+                 "start", "stop")  # fmt: skip
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
@@ -185,10 +171,7 @@ class Rehearsal:
         self.variables, self.code = planned.variables, function.__code__
         self.frame: Any = None  # of the program, while it runs
         body = len(planned.source.splitlines()) - len(planned.nodes) + 1  # the first line of the function's body
-        self.starts, self.nodes = (
-            list[int](),
-            list[Node | None](),
-        )  # the first byte of each line's code, and whose it is
+        self.starts, self.nodes = list[int](), list[Node | None]()  # each line's first byte of code, and whose it is
         before = -1
         for start, _, line in self.code.co_lines():
             if line != before:

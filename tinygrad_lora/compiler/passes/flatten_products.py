@@ -35,8 +35,7 @@ def _flat(node: Node, once: set[Node]) -> Node:
             and x.shape[:-1] == g.shape[:-1]
             and node.params == {"axis": tuple(range(y.ndim - 2)), "keepdims": False}
         ):
-            total: Node = _matrix(x).mT @ _matrix(g)
-            return total
+            return _matrix(x).mT @ _matrix(g)
     return node
 
 

@@ -87,5 +87,4 @@ def _scaled(x: Node, like: Node) -> Node:
     factor = like.params["factor"]
     if x.op is ops.scale and (both := one_factor(x.params["factor"], factor, x.dtype)) is not None:
         x, factor = x.parents[0], both
-    node: Node = ops.scale(x, factor=factor)
-    return node
+    return ops.scale(x, factor=factor)

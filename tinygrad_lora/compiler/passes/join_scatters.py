@@ -24,11 +24,9 @@ def _joined(node: Node, once: set[Node]) -> Node:
             node.params["axis"] == (1,) and s not in once and _one_in_each_row(s) and _is_float(node)
         ):
             number = _number(s.parents[0])  # one repeated number stays one number
-            elements: Node = (ops.reshape if number.shape else ops.broadcast)(number, shape=node.shape)
-            return elements
+            return (ops.reshape if number.shape else ops.broadcast)(number, shape=node.shape)
         case Node(ops.scale, [Node(ops.scatter_add, [v, *indices]) as s]) if s in once and is_real(node):
-            scaled: Node = ops.scatter_add(ops.scale(v, **node.params), *indices, **s.params)
-            return scaled
+            return ops.scatter_add(ops.scale(v, **node.params), *indices, **s.params)
         case Node(ops.add | ops.subtract, [y, s]) if s in once and _one_in_each_row(s) and _fits(node):
             return _added(y, s, 1 if node.op is ops.add else -1)
         case Node(ops.add | ops.subtract, [s, y]) if s in once and _one_in_each_row(s) and _fits(node):
@@ -57,12 +55,10 @@ def _is_float(node: Node) -> bool:
 def _number(v: Node) -> Node:
     """The one number that `v` repeats, or `v`."""
     repeated = v.op is ops.broadcast and v.parents[0].size == 1
-    number: Node = ops.reshape(v.parents[0], shape=()) if repeated else v
-    return number
+    return ops.reshape(v.parents[0], shape=()) if repeated else v
 
 
 def _added(y: Node, s: Node, sign: int) -> Node:
     """`y` with what is scattered added in its places, which take one number for all by themselves."""
     v, *indices = s.parents
-    joined: Node = add_at(y, _number(v) if sign == 1 else -_number(v), *indices)
-    return joined
+    return add_at(y, _number(v) if sign == 1 else -_number(v), *indices)

@@ -42,5 +42,4 @@ def _taken(p: Node, x: Node, indices: list[Node]) -> Node:
     rows, *others = chosen
     if others and p.shape == (rows.size,) + (1,) * len(others) and counts(rows):
         return shaped(p, rows.shape)  # the only element of each row, in order
-    taken: Node = ops.take(p, *chosen)
-    return taken
+    return ops.take(p, *chosen)

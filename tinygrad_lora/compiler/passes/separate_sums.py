@@ -31,10 +31,8 @@ def separate_sums(graph: Graph) -> Graph:
     if not any(node.op is ops.reduce_sum and _may_separate(node.parents[0]) for node in graph.nodes):
         return graph
     for _ in range(MOST_TIMES):  # what is left of a sum may be separated in its turn
-        before, graph = (
-            graph,
-            rewrite_unshared(graph, _cheaper, lambda node: node.op in FORMS, at=(*FORMS, ops.reduce_sum)),
-        )
+        before = graph
+        graph = rewrite_unshared(graph, _cheaper, lambda node: node.op in FORMS, at=(*FORMS, ops.reduce_sum))
         if graph is before:
             break
     return graph

@@ -93,5 +93,4 @@ def _turned_operands(node: Node) -> list[Node] | None:
 
 
 def _transpose(x: Node) -> Node:
-    result: Node = x.parents[0] if x.op is ops.transpose else ops.transpose(x)
-    return result
+    return x.parents[0] if x.op is ops.transpose else ops.transpose(x)

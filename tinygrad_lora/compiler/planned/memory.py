@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...core.node import ComputationNode as Node, Shape
 from ..operations import operations
+from ..text.lines import columns
 from .plan import MemoryPlan
 from .write import Planned
 
@@ -69,13 +70,8 @@ class Memory:
             (a.name, str(a.shape), f"{a.start:,} to {a.start + a.size:,}", moments[a.made], moments[a.read], a.note)
             for a in self.arrays
         ]
-        widths = [max(len(row[i]) for row in [HEADINGS, *rows]) for i in range(len(HEADINGS))]
-        table = [
-            "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in [HEADINGS, *rows]
-        ]
         needed = f"{self.size:,} bytes; {self.least:,} are in use at once"
-        return "\n".join([*table, f"{needed}; {self.separate:,} with a place for each array"])
+        return "\n".join([*columns([HEADINGS, *rows]), f"{needed}; {self.separate:,} with a place for each array"])
 
 
 def memory_of(planned: Planned) -> Memory:

@@ -104,11 +104,9 @@ def _even(length: int, most: int) -> int:
     return divisor or -(-length // -(-length // most))
 
 
-def _together(
-    start: int, order: Sequence[Node], position: dict[Node, int], done: set[Node], graph: Graph
-) -> list[Node]:
-    """The operation at `start` and those that can run block by block with it, in an order that respects operands."""
-    length = order[start].shape[0]
+def _together(at: int, order: Sequence[Node], position: dict[Node, int], done: set[Node], graph: Graph) -> list[Node]:
+    """The operation at this place and those that can run block by block with it, in an order that respects operands."""
+    length = order[at].shape[0]
     members: list[Node] = []
     inside: set[Node] = set()
 
@@ -117,11 +115,10 @@ def _together(
         ready = all(cut_along(p, node) if p in inside else p in done or p not in position for p in node.parents)
         return ready and node not in inside and node not in done and _by_rows(node) and node.shape[0] == length
 
-    following = start
-    while following < len(order):
-        node = order[following]
+    while at < len(order):
+        node = order[at]
         if node in inside or node in done:
-            following += 1
+            at += 1
             continue
         if not fits(node):
             break

@@ -22,6 +22,9 @@ class Placement(NamedTuple):
     in_rows: bool
 
 
+Places = Mapping[Node, Placement]
+
+
 def placed(
     arguments: Mapping[Node, bool], order: Iterable[Node], can_write: set[Node], kept: set[Node], copied: set[Node]
 ) -> dict[Node, Placement]:
@@ -30,9 +33,8 @@ def placed(
     `can_write` are the nodes whose operation can write its result into a given array, `kept` the outputs, which are the
     caller's for good, and `copied` the views that are to be written out row by row.
     """
-    places = {
-        node: Placement("argument" if node.shape else "number", node, False, rows) for node, rows in arguments.items()
-    }
+    kinds = {node: "argument" if node.shape else "number" for node in arguments}
+    places = {node: Placement(kinds[node], node, False, rows) for node, rows in arguments.items()}
     for node in order:
         for leaf in node.parents:
             if leaf not in places:  # a constant: everything else came before
@@ -41,9 +43,7 @@ def placed(
     return places
 
 
-def _place(
-    node: Node, places: Mapping[Node, Placement], can_write: set[Node], kept: set[Node], copied: set[Node]
-) -> Placement:
+def _place(node: Node, places: Places, can_write: set[Node], kept: set[Node], copied: set[Node]) -> Placement:
     if not node.shape:
         return Placement("number", node, False, True)
     if node.op.view and node not in copied:
@@ -61,13 +61,13 @@ def _place(
     return Placement("own", node, False, node.ndim < 2 or _comes_in_rows(node, places))
 
 
-def _comes_in_rows(node: Node, places: Mapping[Node, Placement]) -> bool:
+def _comes_in_rows(node: Node, places: Places) -> bool:
     """Whether NumPy allocates this result row by row: an elementwise one lies as its operands do."""
     arrays = [p for p in node.parents if p.shape]
     return node.op.elementwise and all(places[p].in_rows for p in arrays) and any(p.shape == node.shape for p in arrays)
 
 
-def last_reads(order: Sequence[Node], places: Mapping[Node, Placement], outputs: Iterable[Node]) -> dict[Node, int]:
+def last_reads(order: Sequence[Node], places: Places, outputs: Iterable[Node]) -> dict[Node, int]:
     """For each array that is some place's root, the number of the last operation that reads it."""
     last: dict[Node, int] = {}
     for i, node in enumerate(order):

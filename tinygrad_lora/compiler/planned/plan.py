@@ -12,7 +12,7 @@ from ...core import ops
 from ...core.node import ComputationNode as Node, Shape
 from .calls import replaceable
 from .order import Unit, cut_along
-from .places import Placement, last_reads, placed
+from .places import Placement, Places, last_reads, placed
 from .slots import Slot, arrange, most_alive
 
 Views = Mapping[Node, Sequence[Node]]
@@ -53,9 +53,8 @@ def make_plan(
         _replacing(units, plan, last, held, {outputs[i]: leaf for i, leaf in into.items()}, views)
     if "parts_in_place" in techniques:
         plan.parts = _parts(order, plan.places, last)
-    for node, shape in _blocks(units, plan.places, last).items():
-        plan.shapes[node] = shape
-        plan.blocks.add(node)
+    plan.shapes = _blocks(units, plan.places, last)
+    plan.blocks = set(plan.shapes)
     slots = _slots(units, order, plan, last, held if "in_place" in techniques else None)
     distinct = list(dict.fromkeys(slots.values()))
     if "reuse_memory" not in techniques:
@@ -75,7 +74,7 @@ def _spans(units: Iterable[Unit]) -> list[tuple[int, int]]:
     return spans
 
 
-def _held(units: Iterable[Unit], places: Mapping[Node, Placement]) -> Held:
+def _held(units: Iterable[Unit], places: Places) -> Held:
     """For each operation that runs block by block: the arrays that its loop reads otherwise than row by row.
 
     The next block reads them again, whole or in other rows, as a transpose does: nothing in the loop is written there.
@@ -124,13 +123,9 @@ def _slots(
 
 
 def _replacing(
-    units: Sequence[Unit],
-    plan: MemoryPlan,
-    last: Mapping[Node, int],
-    held: Held,
-    into: Mapping[Node, Node],
+    units: Sequence[Unit], plan: MemoryPlan, last: Mapping[Node, int], held: Held, into: Mapping[Node, Node],
     views: Views,
-) -> None:
+) -> None:  # fmt: skip
     """Plan which outputs are written right into the argument they replace: nobody reads the old values afterwards.
 
     They get the place of that argument. The others are copied there at the end.
@@ -150,9 +145,7 @@ def _replacing(
                 plan.replaced[output] = leaf
 
 
-def _parts(
-    order: Sequence[Node], places: Mapping[Node, Placement], last: Mapping[Node, int]
-) -> dict[Node, tuple[Node, int]]:
+def _parts(order: Sequence[Node], places: Places, last: Mapping[Node, int]) -> dict[Node, tuple[Node, int]]:
     """Arrays that are only joined to a longer vector: they can be made there, each at its first byte."""
     parts: dict[Node, tuple[Node, int]] = {}
     wholes: set[Node] = set()  # a vector of parts is not made in another one
@@ -171,7 +164,7 @@ def _parts(
     return parts
 
 
-def _blocks(units: Iterable[Unit], places: Mapping[Node, Placement], last: Mapping[Node, int]) -> dict[Node, Shape]:
+def _blocks(units: Iterable[Unit], places: Places, last: Mapping[Node, int]) -> dict[Node, Shape]:
     """The shape of one block for each array that only the blocks of its own unit read."""
     blocks: dict[Node, Shape] = {}
     end = 0
@@ -193,7 +186,7 @@ def _overwritten(node: Node, i: int, plan: MemoryPlan, last: Mapping[Node, int],
     return None
 
 
-def _replaceable(node: Node, places: Mapping[Node, Placement], held: Held) -> list[Node]:
+def _replaceable(node: Node, places: Places, held: Held) -> list[Node]:
     """The operands over which the result can be written element by element.
 
     Their elements are as many and of the same dtype, and the operation reads that memory in no other way.

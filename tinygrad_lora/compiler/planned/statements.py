@@ -9,7 +9,6 @@ from .calls import Call, finds_by_index
 from .order import Unit
 from .products import product, product_in_blocks
 from .variables import Variables
-from .vocabulary import literal_number
 
 ALONE = Unit(())
 
@@ -72,7 +71,7 @@ class Statements:
             lines = [self._largest(node, out)]
         else:
             operands = [self.variables.in_block(self.variables.operand(p), p, node, unit) for p in node.parents]
-            ready = self.words.number if self.uses("ready_numbers") else literal_number
+            ready = self.words.number if self.uses("ready_numbers") else lambda value, dtype: repr(value)
             lines = Call(node, operands, out, self.plan.replaced.get(node), self.words.use, ready).lines()
         return [Statement(line, f"{name} = {formula}" if line is lines[-1] else "", node) for line in lines]
 

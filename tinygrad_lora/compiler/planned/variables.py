@@ -29,20 +29,18 @@ class Variables:
         for leaf in self.graph.inputs:
             self.define(leaf, "x")
         for node in self.graph.nodes:
-            if not node.parents and node not in self.code:
-                self._define_constant(node)
+            if node.parents or node in self.code:
+                continue
+            if node.shape == () and is_weak(node, self.graph):
+                self.code[node] = number(node)
+            else:
+                self.constants.append(f"{self.define(node, 'c')} = {array_source(node.value)}")
 
     def define(self, node: Node, letter: str = "t") -> str:
         """A new variable for a node."""
         name = self.words.names.define(node, letter)
         self.code[node] = variable(name)
         return name
-
-    def _define_constant(self, node: Node) -> None:
-        if node.shape == () and is_weak(node, self.graph):
-            self.code[node] = number(node)
-        else:
-            self.constants.append(f"{self.define(node, 'c')} = {array_source(node.value)}")
 
     def share(self, node: Node, other: Node) -> None:
         """Let a node go by the variable of another one, whose array it is written over."""

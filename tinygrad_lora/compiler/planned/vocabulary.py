@@ -68,10 +68,5 @@ class Vocabulary:
         return lines + [f"{name} = {text}" for text, name in self.numbers.items()]
 
 
-def literal_number(value: Any, dtype: Any) -> str:
-    """A number as Python writes it, which NumPy converts in every call."""
-    return repr(value)
-
-
 def _short(function: str) -> str:
     return function.removeprefix("np.").replace(".", "_")

@@ -22,12 +22,13 @@ from ..patterns import is_constant
 from ..pipeline import Snapshot
 from .decide import Lowered
 
+Planning = Callable[[Graph], Lowered]
 MOST_ROUNDS = 40
 LONGEST = 100  # operations computed again for one array
 SMALL = 8  # an operand of an eighth of the size is kept, not computed again
 
 
-def fitted(name: str, graph: Graph, most: int, planned: Callable[[Graph], Lowered]) -> list[Snapshot]:
+def fitted(name: str, graph: Graph, most: int, planned: Planning) -> list[Snapshot]:
     """What was changed so that a program needs at most so many bytes. `planned` makes the plan of a graph.
 
     Raises CompileError where that cannot be done, with what is in use at the worst moment.
@@ -37,17 +38,15 @@ def fitted(name: str, graph: Graph, most: int, planned: Callable[[Graph], Lowere
         if lowered.plan.size <= most:
             break
     else:
-        raise CompileError(
-            f"{name} does not fit memory={most:,}: computing arrays again gets it to {lowered.plan.size:,} bytes, and "
-            f"at once it needs {Moment(lowered).largest()}: allow more, or take fewer samples at a time"
-        )
+        least = f"computing arrays again gets it to {lowered.plan.size:,} bytes"
+        needs = f"{least}, and at once it needs {Moment(lowered).largest()}"
+        remedy = "allow more, or take fewer samples at a time"
+        raise CompileError(f"{name} does not fit memory={most:,}: {needs}: {remedy}")
     change = Snapshot("recompute", graph, after, graph_cost(graph), graph_cost(after), kept=True)
     return [change] if after is not graph else []
 
 
-def recomputing(
-    graph: Graph, most: int, planned: Callable[[Graph], Lowered], patient: bool = False
-) -> tuple[Graph, Lowered]:
+def recomputing(graph: Graph, most: int, planned: Planning, patient: bool = False) -> tuple[Graph, Lowered]:
     """The graph with late copies of operations, so that its plan needs at most `most` bytes if that can be.
 
     `planned` makes the plan of a graph. Gives the best graph that was found, itself where nothing helps, and its plan.

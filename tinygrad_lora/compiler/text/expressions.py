@@ -75,9 +75,7 @@ def _level(tree: ast.expr) -> str:
 
 def _key(parts: tuple[Any, ...]) -> str:
     """What stands between the brackets of a tuple or an index, as people write it: `:, 0:2, ...`."""
-    return ", ".join(
-        _slice(part) if isinstance(part, slice) else "..." if part is ... else literal(part).text for part in parts
-    )
+    return ", ".join(_slice(x) if isinstance(x, slice) else "..." if x is ... else literal(x).text for x in parts)
 
 
 def _slice(part: slice) -> str:

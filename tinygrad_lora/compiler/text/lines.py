@@ -5,7 +5,7 @@ import keyword
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -115,6 +115,13 @@ def _file(path: str) -> str:
     if "ipykernel_" in path or path.startswith("<ipython-input"):
         return "cell"
     return one_line(PurePath(path).name)
+
+
+def columns(rows: Sequence[Sequence[str]], right: Container[int] = (), widest: int = 1000) -> list[str]:
+    """Rows of text with aligned columns, some to the right. A cell wider than `widest` shifts its own line only."""
+    widths = [min(widest, max(map(len, column))) for column in zip(*rows, strict=True)]
+    form = "  ".join(f"{{:{'>' if i in right else '<'}{width}}}" for i, width in enumerate(widths))
+    return [form.format(*row).rstrip() for row in rows]
 
 
 def one_line(text: str) -> str:

@@ -27,9 +27,10 @@ SETTINGS = {  # what forbids namespaces on some systems: the value that forbids,
     "user.max_user_namespaces": ("0", "10000"),
 }
 CONTAINER = (
-    'docker run --rm -v CHECKOUT:/source -v "$PWD":/class -w /class --cap-add SYS_ADMIN --cap-add NET_ADMIN '
-    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined python:3.13 "
-    f"sh -c '{from_checkout('grade', '/source')} && tinygrad-lora grade SUBMISSIONS --exercises 04'"
+    'docker run --rm -v CHECKOUT:/source -v "$PWD":/class -w /class \\\n'
+    "  --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined \\\n"
+    "  --security-opt apparmor=unconfined python:3.13 \\\n"
+    f"  sh -c '{from_checkout('grade', '/source')} && tinygrad-lora grade SUBMISSIONS --exercises 04'"
 )
 
 

@@ -110,9 +110,8 @@ class GraphBuilder:
         """Refuse what depends on the batch."""
         one, other = self.both(node, sizes)
         if one != other:
-            raise FixedBatchError(
-                f"{node.op} writes to single places of an array that grows with the batch{place_of(node)}"
-            )
+            problem = "writes to single places of an array that grows with the batch"
+            raise FixedBatchError(f"{node.op} {problem}{place_of(node)}")
 
     def sizes(self, node: ComputationNode, sizes: Sizes) -> str:
         """The name of an array of sizes: a constant, or computed from that of the batch."""
@@ -147,9 +146,8 @@ def twins_of(graph: Graph, other: Graph) -> dict[ComputationNode, ComputationNod
         raise FixedBatchError("the graph for another batch size has more or fewer nodes")
     for node, twin in zip(graph.nodes, other.nodes, strict=True):
         if node.op is not twin.op or [place[p] for p in node.parents] != [other_place[p] for p in twin.parents]:
-            raise FixedBatchError(
-                f"for another batch size there is {twin.op} in the place of {node.op}{place_of(node)}"
-            )
+            problem = f"for another batch size there is {twin.op} in the place of {node.op}"
+            raise FixedBatchError(f"{problem}{place_of(node)}")
         if node.ndim != twin.ndim or node.dtype != twin.dtype:
             raise FixedBatchError(f"{node.op} has other axes for another batch size{place_of(node)}")
         for key, value in node.params.items():

@@ -120,9 +120,7 @@ def _for_two_sizes(f: Any, examples: tuple[Any, ...], dynamic: bool) -> tuple[Gr
     if not arrays or len({x.shape[:1] for x in arrays}) > 1 or not arrays[0].ndim:
         raise FixedBatchError("not all inputs have a first axis of the same length")
     try:
-        one, other, third = (
-            trace(f, *(_resized(x, n) if isinstance(x, ARRAY) else x for x in examples)) for n in (*TRIED, PROOF)
-        )
+        one, other, third = (trace(f, *(_resized(x, n) for x in examples)) for n in (*TRIED, PROOF))
     except Exception as error:  # whatever the function says of another size: it may work for the given one
         raise FixedBatchError(f"another one gives {type(error).__name__}: {error}") from None
     _check_in_line(third, one, other, PROOF)
@@ -141,7 +139,8 @@ def _check_in_line(graph: Graph, one: Graph, other: Graph, n: int) -> None:
 
 
 def _resized(x: Any, n: int) -> Any:
-    return np.broadcast_to(np.zeros((), x.dtype), (n, *x.shape[1:]))
+    """An array for a batch of n; anything else as it is."""
+    return np.broadcast_to(np.zeros((), x.dtype), (n, *x.shape[1:])) if isinstance(x, ARRAY) else x
 
 
 def _held(graph: Graph) -> dict[ComputationNode, ComputationNode]:

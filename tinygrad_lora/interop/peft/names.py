@@ -128,10 +128,8 @@ def bias_parameters(model: Layer, bias: str, adapted: Collection[str]) -> Iterat
 
 def base_parameters(plan: AdapterPlan) -> dict[str, StoredParameter]:
     """The weights that adapters are beside. Of an embedding that has one, PEFT writes the whole table too."""
-    layers = {path: planned.layer for path, planned in plan.layers.items()}
-    return {
-        f"{PREFIX}{path}.base_layer.weight": StoredParameter(x.weight, not sizes(x)[2]) for path, x in layers.items()
-    }
+    layers = {f"{PREFIX}{path}.base_layer.weight": planned.layer for path, planned in plan.layers.items()}
+    return {name: StoredParameter(layer.weight, not sizes(layer)[2]) for name, layer in layers.items()}
 
 
 def written_twice(name: str, bias: str, saved: Collection[str]) -> bool:

@@ -53,8 +53,7 @@ def _tried_apart(patterns: list[OptionPattern], names: list[str]) -> list[str]:
             return [f"{options}: to match this takes more than {SECONDS:g} second: name the layers in a list"]
         finally:
             process.kill()
-    problems: list[str] = json.loads(answer)
-    return problems
+    return json.loads(answer)
 
 
 def _tried(patterns: Iterable[OptionPattern], names: list[str]) -> list[str]:

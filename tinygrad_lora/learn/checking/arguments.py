@@ -21,19 +21,18 @@ from .repetition import again, kept, repeatable, require_repeated
 Contents = dict[tuple[ComputationNode | None, str], Any]
 PLAIN = (bool, int, float, str, bytes, tuple, np.generic)  # compared by what they are, not by which object it is
 LONGEST = 60  # characters of a value in a sentence
-_originals: WeakKeyDictionary[Callable[..., Any], Callable[..., Any]] = WeakKeyDictionary()
+Function = Callable[..., Any]
+_originals: WeakKeyDictionary[Function, Function] = WeakKeyDictionary()
 
 
-def on_copies(
-    function: Callable[..., Any], names: Sequence[str], changes: Collection[str] = (), *, twice: str = ""
-) -> Callable[..., Any]:
+def on_copies(function: Function, names: Sequence[str], changes: Collection[str] = (), *, twice: str = "") -> Function:
     """The function, called on copies of arrays, lists and dictionaries. It raises `Wrong` if it changes an argument.
 
     `names` are what its arguments are called, in order; those in `changes` are passed as they are, and may change.
     A class is called on the things themselves, since an object keeps what it is given. With a name, `twice`, the first
     call that can be repeated is made twice, and must give the same twice.
     """
-    copy = _itself if isinstance(function, type) else copied
+    copy: Callable[[Any], Any] = copied if not isinstance(function, type) else lambda x: x
     repeated = not twice or bool(changes) or isinstance(function, type)
 
     @wraps(function, updated=())
@@ -61,7 +60,7 @@ def on_copies(
     return call
 
 
-def _called(function: Callable[..., Any], arguments: list[Any], n: int, names: Iterable[str]) -> Any:
+def _called(function: Function, arguments: list[Any], n: int, names: Iterable[str]) -> Any:
     """Call the function: the first n arguments by position, the others by name."""
     return function(*arguments[:n], **dict(zip(names, arguments[n:], strict=True)))
 
@@ -78,10 +77,6 @@ def copied(x: Any) -> Any:
     if type(x) in (list, tuple):
         return type(x)([copied(part) for part in x])
     return {key: copied(part) for key, part in x.items()} if type(x) is dict else x
-
-
-def _itself(x: Any) -> Any:
-    return x
 
 
 def contents(name: str, x: Any) -> Contents:

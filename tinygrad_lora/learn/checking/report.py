@@ -7,6 +7,7 @@ from typing import Any
 from ...view.diagram.data import Diagram
 from ...view.diagram.text import listing
 from ...view.words.markup import Markup, element, joined
+from ...view.words.sentences import table
 from ..diagnosis import NOT_STARTED, Diagnosis
 from ..exercise import Exercise
 
@@ -171,9 +172,7 @@ class Report:
 
 def shown(diagnosis: Diagnosis) -> list[str]:
     """The example and the picture, as lines of text."""
-    width = max((len(what) for what, _ in diagnosis.example), default=0)
-    lines = [f"{what:<{width}}  {numbers}" for what, numbers in diagnosis.example]
-    return lines + (listing(diagnosis.picture).splitlines() if diagnosis.picture else [])
+    return table(diagnosis.example) + (listing(diagnosis.picture).splitlines() if diagnosis.picture else [])
 
 
 def _row(result: CheckResult, known: bool) -> Markup:

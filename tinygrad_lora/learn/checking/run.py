@@ -15,12 +15,13 @@ from .report import CheckResult, Report
 from .signatures import methods_of, misfit, names_of
 from .stubs import is_blank
 
+Values = Mapping[str, Any]  # what a student wrote, by name, and what the checks ask for beside it
 SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have another seed and a larger budget
 
 
 def run_checks(
-    exercise: Exercise, values: Mapping[str, Any], *, seed: int = SEED, budget: int = BUDGET,
-    memory: KeptState | None = None, limit: float = 0.0,
+    exercise: Exercise, values: Values, *, seed: int = SEED, budget: int = BUDGET, memory: KeptState | None = None,
+    limit: float = 0.0,
 ) -> Report:  # fmt: skip
     """Every check of the exercise on these objects, by name. Never raises for what a student's code does.
 
@@ -37,15 +38,12 @@ def run_checks(
     True
     """
     memory = memory or memory_of([values[name] for name in exercise.names if name in values])
-    limit = limit or exercise.limit
-    results = [_result(exercise, check, values, memory, seed, budget, limit) for check in exercise.checks]
+    arguments = {"seed": seed, "budget": budget, **values}
+    results = [_result(exercise, check, arguments, memory, limit or exercise.limit) for check in exercise.checks]
     return Report(exercise, tuple(results))
 
 
-def _result(
-    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, seed: int, budget: int,
-    limit: float,
-) -> CheckResult:  # fmt: skip
+def _result(exercise: Exercise, check: Check, values: Values, memory: KeptState | None, limit: float) -> CheckResult:
     missing = [name for name in check.needs if is_blank(values.get(name))]
     outcome = Outcome()
     if missing:
@@ -53,10 +51,10 @@ def _result(
     elif unusable := _unusable(exercise, check, values):
         diagnosis = unusable
     else:
-        arguments = {"seed": seed, "budget": budget, **values}
-        outcome = guarded(lambda: _run(exercise, check, arguments), limit)
+        outcome = guarded(lambda: _run(exercise, check, values), limit)
         diagnosis = _diagnosis(outcome, exercise, check)
-        diagnosis = diagnosis and _otherwise(exercise, check, arguments, memory, diagnosis)
+        if diagnosis and memory:
+            diagnosis = _otherwise(exercise, check, values, memory, diagnosis)
     points = 0 if diagnosis else check.points
     return CheckResult(
         exercise.id, check.name, diagnosis is None, diagnosis, outcome.seconds, points, check.points,
@@ -64,7 +62,7 @@ def _result(
     )  # fmt: skip
 
 
-def _run(exercise: Exercise, check: Check, values: Mapping[str, Any], around: Wrapper | None = None) -> None:
+def _run(exercise: Exercise, check: Check, values: Values, around: Wrapper | None = None) -> None:
     """Run the check. The functions, classes and methods of the student work on copies of what they are given.
 
     One call of each function is made twice. `around` wraps what is called once more.
@@ -83,15 +81,13 @@ def _run(exercise: Exercise, check: Check, values: Mapping[str, Any], around: Wr
         check.function(**inputs)
 
 
-def _otherwise(
-    exercise: Exercise, check: Check, values: Mapping[str, Any], memory: KeptState | None, diagnosis: Diagnosis
-) -> Diagnosis:
+def _otherwise(exercise: Exercise, check: Check, values: Values, memory: KeptState, diagnosis: Diagnosis) -> Diagnosis:
     """The diagnosis, unless the answer passes under another condition: then that is what is wrong with it."""
 
     def passes(around: Wrapper) -> bool:
         return guarded(lambda: _run(exercise, check, values, around), exercise.limit).error is None
 
-    if diagnosis.code in (NOT_STARTED, "too-slow", "changed-argument") or memory is None:
+    if diagnosis.code in (NOT_STARTED, "too-slow", "changed-argument"):
         return diagnosis
     if (name := memory.changed()) and passes(memory.put_back_before):
         memory.put_back()
@@ -110,7 +106,7 @@ def _otherwise(
     return diagnosis
 
 
-def _unusable(exercise: Exercise, check: Check, values: Mapping[str, Any]) -> Diagnosis | None:
+def _unusable(exercise: Exercise, check: Check, values: Values) -> Diagnosis | None:
     """The diagnosis where a function is asked for and there is something else, or one with other parameters."""
     for name in check.needs:
         reference, answer = exercise.references[name], values[name]

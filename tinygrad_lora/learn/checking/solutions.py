@@ -83,15 +83,12 @@ def _blanks(source: str) -> list[str]:
 def _blank(value: ast.expr | None) -> str:
     """`{"y": 3}` becomes `{"y": ...}`, `[1, 2]` becomes `[..., ...]`, anything else `...`."""
     if isinstance(value, ast.Dict):
-        return "{" + ", ".join(f"{ast.unparse(key)}: {_blank(v)}" for key, v in _pairs(value)) + "}"
+        pairs = zip(value.keys, value.values, strict=True)
+        return "{" + ", ".join(f"{ast.unparse(key)}: {_blank(v)}" for key, v in pairs if key is not None) + "}"
     if isinstance(value, ast.List | ast.Tuple) and value.elts:
         blanks = ", ".join("..." for _ in value.elts)
         return f"[{blanks}]" if isinstance(value, ast.List) else f"({blanks}{',' * (len(value.elts) == 1)})"
     return "..."
-
-
-def _pairs(value: ast.Dict) -> list[tuple[ast.expr, ast.expr]]:
-    return [(key, v) for key, v in zip(value.keys, value.values, strict=True) if key is not None]
 
 
 def answer_source(name: str, value: object) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core import autodiff
 from ...core.graph import topological_order
-from ...core.node import ComputationNode
+from ...core.node import ComputationNode, Shape
 from ...view.contributions import contributions
 from ...view.words.sentences import spoken
 from ..cases import graphs
@@ -22,9 +22,7 @@ Order = Callable[[ComputationNode], Iterable[ComputationNode]]
 Explanation = Callable[[ComputationNode, ByNode], bool]  # of an output, and what was filled in
 
 
-def diagnose_backward(
-    backward: Backward, *, seed: int = 0, budget: int = 20, shape: tuple[int, ...] = ()
-) -> Diagnosis | None:  # fmt: skip
+def diagnose_backward(backward: Backward, *, seed: int = 0, budget: int = 20, shape: Shape = ()) -> Diagnosis | None:
     """What is wrong with `backward(output)`, which fills in `.gradient` of every node; None if nothing is.
 
     It is run on random graphs in which nodes are used several times, the smallest first. A mistake gets a name if the

@@ -19,11 +19,12 @@ from numpy.typing import ArrayLike
 from ...core.node import Array
 from ...view.words.grammar import counted
 from ..checking.arguments import on_copies
-from ..diagnosis import Diagnosis, Wrong, refuse
+from ..diagnosis import Diagnosis, refuse
 from ..exact import as_array, kind_of, same
 from .measuring import STEP, Scalar, Values, differences, settled
 
 TRIALS = 3
+Factors = Mapping[str, float]  # numbers that may have been forgotten, by what they are
 T = TypeVar("T")
 
 
@@ -55,12 +56,9 @@ class Subject:
     def truth(self, values: Values, step: float = STEP) -> Values:
         """The gradients as they should be: the reference's, or those of central differences."""
         if self.reference is None:
-            return {name: self._measured(values, name, step) for name in self.wrt}
+            return {name: differences(self.weighted(values, name), values[name], step) for name in self.wrt}
         gradients = self.reference(*(np.array(values[name]) for name in self.arguments))
         return split(gradients, self.wrt)
-
-    def _measured(self, values: Values, name: str, step: float) -> Any:
-        return differences(self.weighted(values, name), values[name], step)
 
     def weighted(self, values: Values, name: str) -> Scalar:
         """The number whose gradient is wanted, the sum of g y, as a function of one operand."""
@@ -92,11 +90,8 @@ def split(result: Any, names: Sequence[str]) -> Values:
     if len(result) != len(names):
         sentence = f"your rule gave {counted(len(result), 'gradient')}; it must give {len(names)}: {', '.join(names)}"
         raise refuse("count", sentence)
-    parts = [part() if type(part) is FunctionType else part for part in result]
-    return {
-        name: None if part is None else as_array(part, f"the gradient of {name}")
-        for name, part in zip(names, parts, strict=True)
-    }
+    parts = zip(names, (part() if type(part) is FunctionType else part for part in result), strict=True)
+    return {name: None if part is None else as_array(part, f"the gradient of {name}") for name, part in parts}
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ class GradientCase:
     subject: Subject
     name: str
     trials: tuple[RuleTrial, ...]
-    factors: Mapping[str, float]
+    factors: Factors
     rtol: float
     called: str = ""  # "the output"; where it is empty, it is the gradient of `name`
 
@@ -189,11 +184,3 @@ def jittered(x: ArrayLike, rng: np.random.Generator) -> Array:
     """The array with each number changed a little, in size but not in sign. Whole numbers stay: they are indices."""
     x = np.asarray(x)
     return np.asarray(x * rng.uniform(0.75, 1.25, size=x.shape)) if x.dtype.kind == "f" else x
-
-
-def caught(f: Callable[[], T]) -> T | Diagnosis:
-    """What the function gives, or the diagnosis that it raised."""
-    try:
-        return f()
-    except Wrong as wrong:
-        return wrong.diagnosis

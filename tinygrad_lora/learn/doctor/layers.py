@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 
 from ...core.node import Array, ComputationNode
 from ...nn import Layer
+from ..cases import Rng
 from ..diagnosis import Diagnosis, example
 from ..exact import as_array, kind_of, same
 from . import shapes, values
-from .evidence import TRIALS, GradientCase, RuleTrial, Subject, jittered, quietly
+from .evidence import TRIALS, Factors, GradientCase, RuleTrial, Subject, jittered, quietly
 from .rules import diagnose, named
 
 OF_ANY_SHAPE = (values.not_finite, values.zero, shapes.transposed, shapes.reshaped)
@@ -24,7 +25,7 @@ Arrays = Mapping[str, Any]
 
 
 def diagnose_layer(
-    layer: Layer, reference: Layer, x: ArrayLike, *, factors: Mapping[str, float] | None = None, seed: int = 0,
+    layer: Layer, reference: Layer, x: ArrayLike, *, factors: Factors | None = None, seed: int = 0,
     rtol: float = 1e-6,
 ) -> Diagnosis | None:  # fmt: skip
     r"""What is wrong with a layer $y = f(x; \theta)$ beside a right one of the same parameters; None if nothing is.
@@ -100,9 +101,7 @@ def _run(layer: Layer, arrays: Arrays) -> Array:
     return layer.forward(np.array(arrays["x"]))
 
 
-def _output(
-    layer: Layer, reference: Layer, start: Arrays, factors: Mapping[str, float], rng: np.random.Generator, rtol: float
-) -> Diagnosis | None:  # fmt: skip
+def _output(layer: Layer, reference: Layer, start: Arrays, factors: Factors, rng: Rng, rtol: float) -> Diagnosis | None:
     """What is wrong with the output."""
     trials, names = [], tuple(name for name in start if name != "x")
     for i in range(TRIALS):
@@ -144,8 +143,8 @@ def _with(reference: Layer, name: str, change: Callable[[Array], Array], trial: 
 
 
 def _gradients(
-    layer: Layer, reference: Layer, start: Arrays, factors: Mapping[str, float], seed: int, rtol: float
-) -> Diagnosis | None:  # fmt: skip
+    layer: Layer, reference: Layer, start: Arrays, factors: Factors, seed: int, rtol: float
+) -> Diagnosis | None:
     """What is wrong with the gradients, by the rules for rules: a layer's `backward` is one."""
     names = list(start)
     trainable = [name for name, p in reference.named_parameters().items() if p.requires_gradient]

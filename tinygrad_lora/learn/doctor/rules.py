@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from ...core.node import Array
 from ..cases import numbers
-from ..diagnosis import Diagnosis, Example, example
+from ..diagnosis import Diagnosis, Example, Wrong, example
 from ..exact import same
-from . import arguments as exchanged, shapes, shares, values
-from .evidence import GradientCase, RuleTrial, Subject, caught, quietly, trials_of
+from . import arguments as exchanged, shapes, values
+from .evidence import Factors, GradientCase, RuleTrial, Subject, quietly, trials_of
 from .measuring import STEP, uncertainty
 
 Hypothesis = Callable[[GradientCase], Diagnosis | None]
@@ -26,7 +26,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
 )  # fmt: skip
 OF_ONE_SHAPE: tuple[Hypothesis, ...] = (
     values.constant_factor, values.whole_numbers, values.mask, exchanged.other_argument, values.local_derivative,
-    shares.overwritten, values.one_factor,
+    values.overwritten, values.one_factor,
 )  # fmt: skip
 Alternatives = Mapping[str, tuple[str, Callable[..., Any]]]
 
@@ -34,7 +34,7 @@ Alternatives = Mapping[str, tuple[str, Callable[..., Any]]]
 def diagnose(
     rule: Callable[..., Any], forward: Callable[..., Any], *operands: ArrayLike,
     reference: Callable[..., Any] | None = None, arguments: str | None = None, names: Sequence[str] | None = None,
-    wrt: Sequence[str] | None = None, factors: Mapping[str, float] | None = None,
+    wrt: Sequence[str] | None = None, factors: Factors | None = None,
     alternatives: Alternatives | None = None, g: ArrayLike | None = None, seed: int = 0, rtol: float = 1e-6,
     settings: Mapping[str, Any] | None = None,
 ) -> Diagnosis | None:  # fmt: skip
@@ -77,14 +77,15 @@ def diagnose(
     # No two numbers of it are alike: where they are, a softmax passes nothing on, and many mistakes do not show.
     incoming = numbers(rng, np.shape(forward(*by_name.values()))) if g is None else g
     trials = trials_of(subject, by_name, np.asarray(incoming, dtype=float), rng)
-    first = caught(lambda: next(trials))
-    if isinstance(first, Diagnosis):
-        return first
-    wrong = next((name for name in floats if not _is_right(subject, name, first, rtol)), None)
-    if wrong is None:
+    try:
+        first = next(trials)
+    except Wrong as wrong:
+        return wrong.diagnosis
+    off = next((name for name in floats if not _is_right(subject, name, first, rtol)), None)
+    if off is None:
         return None  # the other trials are for the name of a mistake
-    diagnosis = _gradient(subject, wrong, (first, *trials), factors or {}, alternatives or {}, rtol)
-    return replace(diagnosis, example=_example(subject, wrong, first, settings or {}))
+    diagnosis = _gradient(subject, off, (first, *trials), factors or {}, alternatives or {}, rtol)
+    return replace(diagnosis, example=_example(subject, off, first, settings or {}))
 
 
 def _is_right(subject: Subject, name: str, trial: RuleTrial, rtol: float) -> bool:
@@ -96,9 +97,8 @@ def _is_right(subject: Subject, name: str, trial: RuleTrial, rtol: float) -> boo
 
 
 def _gradient(
-    subject: Subject, name: str, trials: tuple[RuleTrial, ...], factors: Mapping[str, float],
-    alternatives: Alternatives, rtol: float,
-) -> Diagnosis:  # fmt: skip
+    subject: Subject, name: str, trials: Sequence[RuleTrial], factors: Factors, alternatives: Alternatives, rtol: float
+) -> Diagnosis:
     """What is wrong with the gradient of one operand, which is wrong in the first trial."""
     answer, truth = trials[0].answers[name], trials[0].truth[name]
     if answer is None or truth is None:
@@ -137,8 +137,7 @@ def _in_doubt(subject: Subject, name: str, trial: RuleTrial) -> bool:
 
 
 def _answer(rule: Callable[..., Any], subject: Subject, name: str, trial: RuleTrial) -> Any:
-    wrong = Subject(rule, subject.forward, None, subject.operands, subject.arguments, subject.wrt)
-    return wrong.answers(trial.values)[name]
+    return replace(subject, rule=rule).answers(trial.values)[name]
 
 
 def _names(forward: Callable[..., Any], n: int) -> list[str]:

@@ -53,20 +53,14 @@ def unsummed(case: GradientCase) -> Diagnosis | None:
 def _other_axes(case: GradientCase) -> Iterator[int]:
     """The wrong axes over which the student may have summed: each of them explains the answer."""
     shape = case.first.values["y"].shape
-
-    def full(trial: RuleTrial) -> Array | None:
-        """The gradient before anything is summed: that of the operand when it is repeated by hand."""
-        if case.subject.reference is not None:
-            return None
-        wide = {**trial.values, case.name: np.broadcast_to(trial.values[case.name], shape)}
-        return case.subject.truth(wide)[case.name]
-
-    def summed_over(axis: int, trial: RuleTrial) -> Array | None:
-        whole = full(trial)
-        return None if whole is None else whole.sum(axis=axis)
-
     right = broadcast_axes(case.truth.shape, shape)
-    for axis in range(len(shape)):
+
+    def summed_over(axis: int, trial: RuleTrial) -> Any:
+        """The sum over an axis of what comes to an operand that is repeated by hand."""
+        wide = {**trial.values, case.name: np.broadcast_to(trial.values[case.name], shape)}
+        return case.subject.truth(wide)[case.name].sum(axis=axis)
+
+    for axis in range(len(shape)) if case.subject.reference is None else ():
         if (axis,) != right and case.explains(partial(summed_over, axis)):
             yield axis
 

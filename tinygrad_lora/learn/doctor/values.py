@@ -1,4 +1,4 @@
-"""Mistakes that show in the numbers: sign, a constant factor, the gradient that flows in, a factor, a mask."""
+"""Mistakes that show in the numbers: sign, a constant factor, the gradient that flows in, a factor, a mask, a share."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,6 +12,7 @@ from ..exact import largest_difference, same
 from .evidence import GradientCase, RuleTrial, quietly
 from .shapes import summed
 
+MOST_OUTPUTS = 64  # of each, the gradient is measured alone
 Factor = Callable[[RuleTrial], Array | None]
 Pointwise = Callable[[Array], Array]
 
@@ -30,10 +31,9 @@ def not_finite(case: GradientCase) -> Diagnosis | None:
 def missing_upstream(case: GradientCase) -> Diagnosis | None:
     """The incoming gradient is ignored, used twice, or added: seen by running the rule again with another one."""
 
-    def answer_for(trial: RuleTrial, factor: float) -> Array | None:
+    def answer_for(trial: RuleTrial, factor: float, divisor: float = 1.0) -> Array | None:
         values = {**trial.values, "g": trial.values["g"] * factor}
-        answers = quietly(lambda: case.subject.answers(values))
-        return None if answers is None else answers[case.name]
+        return quietly(lambda: case.subject.answers(values)[case.name] / divisor)
 
     if "g" not in case.subject.arguments or not any(t.truth[case.name].any() for t in case.trials):
         return None
@@ -42,18 +42,13 @@ def missing_upstream(case: GradientCase) -> Diagnosis | None:
     if case.explains(lambda t: answer_for(t, 2.0)) and case.explains(lambda t: answer_for(t, -3.0)):
         clause = "stays the same when the incoming gradient g doubles: the chain rule multiplies by g"
         return case.say("missing-upstream", clause)
-    if case.explains(lambda t: _over(answer_for(t, 2.0), 4.0)):
-        return case.say(
-            "upstream-twice", "becomes 4 times as large when the incoming gradient g doubles: g counts once"
-        )
+    if case.explains(lambda t: answer_for(t, 2.0, 4.0)):
+        clause = "becomes 4 times as large when the incoming gradient g doubles: g counts once"
+        return case.say("upstream-twice", clause)
     same_shape = case.answer.shape == case.first.values["g"].shape
     if same_shape and case.repairs(lambda t: (t.answers[case.name] - t.values["g"]) * t.values["g"]):
         return case.say("added-upstream", "adds the incoming gradient g; the chain rule multiplies by it")
     return None
-
-
-def _over(x: Array | None, divisor: float) -> Array | None:
-    return None if x is None else x / divisor
 
 
 def zero(case: GradientCase) -> Diagnosis | None:
@@ -87,12 +82,10 @@ def constant_factor(case: GradientCase) -> Diagnosis | None:
         return case.say("sign", "has the wrong sign: it is the right one times -1")
     if len(case.trials) < 2:
         return None  # one trial proves nothing
-    names = [name for name, value in _known_factors(case) if value and abs(c / value - 1) < 1e-6]
-    clause = f"is {number(c)} times what it should be"
-    if names:
-        return case.say("factor", f"{clause}; {number(c)} is {' or '.join(names)}", " or ".join(names))
+    names = " or ".join(name for name, value in _known_factors(case) if value and abs(c / value - 1) < 1e-6)
     guess = next((words for value, words in TWOS if abs(c / value - 1) < 1e-6), "")
-    return case.say("factor", clause + guess, number(c))
+    meaning = f"; {number(c)} is {names}" if names else guess
+    return case.say("factor", f"is {number(c)} times what it should be{meaning}", names or number(c))
 
 
 def _ratio(answer: Array, truth: Array) -> float | None:
@@ -215,6 +208,39 @@ def _factors(case: GradientCase) -> Iterator[tuple[str, Factor]]:
                 return function(x) if x.shape == trial.truth[case.name].shape else None
 
             yield words.format(name), factor
+
+
+def overwritten(case: GradientCase) -> Diagnosis | None:
+    """`=` for `+=`: of what several outputs send to one element, one share is left."""
+    if not 1 < case.first.values["y"].size <= MOST_OUTPUTS:
+        return None
+    measured = [quietly(partial(_shares, case, trial)) for trial in case.trials]
+    sent = [shares for shares in measured if shares is not None]
+    if len(sent) < len(measured) or not (np.count_nonzero(sent[0], axis=0) > 1).any():
+        return None
+    shares_of = dict(zip(map(id, case.trials), sent, strict=True))
+    for which, order in (("last", -1), ("first", 1)):
+        if case.explains(lambda trial, order=order: _one(shares_of[id(trial)][::order])):  # type: ignore[misc]
+            clause = f"keeps only the {which} of several contributions; it is their sum: add (+=), do not overwrite (=)"
+            return case.say("overwritten", clause, which)
+    return None
+
+
+def _shares(case: GradientCase, trial: RuleTrial) -> Array:
+    """What each output element alone sends back, one after another."""
+    g, shares = trial.values["g"], []
+    for i in np.ndindex(g.shape):
+        alone = np.zeros_like(g)
+        alone[i] = g[i]
+        share = case.subject.truth({**trial.values, "g": alone})[case.name]
+        shares.append(np.where(np.abs(share) > 1e-9 * np.abs(share).max(), share, 0.0))
+    return np.array(shares)
+
+
+def _one(shares: Array) -> Array:
+    """For each element the first share that is not 0."""
+    first = (shares != 0).argmax(axis=0)
+    return np.take_along_axis(shares, first[None], axis=0)[0]
 
 
 def whole_numbers(case: GradientCase) -> Diagnosis | None:

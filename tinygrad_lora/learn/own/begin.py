@@ -22,7 +22,8 @@ def new_exercise(name: str, tutorial_number: int | None = None) -> list[Path]:
     word = name.replace("-", "_")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", word):
         raise ExerciseError(f"{name!r} cannot name an exercise: use small letters, digits and -, as in my-square")
-    number = _last_number(folder) if tutorial_number is None else f"{tutorial_number:02}"
+    last = max((path.name[:2] for path in folder.glob("[5-9][0-9]_*.py")), default=str(FIRST))
+    number = last if tutorial_number is None else f"{tutorial_number:02}"
     if not is_own(number):
         raise ExerciseError(f"the numbers below {FIRST} are the package's: choose {FIRST} to {LAST}, not {number}")
     path = folder / EXERCISES / f"t{number}" / f"{word}.py"
@@ -38,14 +39,8 @@ def new_exercise(name: str, tutorial_number: int | None = None) -> list[Path]:
     if COURSE is None:
         texts[folder / MARK] = MARK_TEXT
     for target, text in texts.items():
-        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, text)
     return [*texts]
-
-
-def _last_number(folder: Path) -> str:
-    own = [path.name[:2] for path in folder.glob("[5-9][0-9]_*.py")]
-    return max(own, default=str(FIRST))
 
 
 def _example(name: str, renamed: dict[str, str]) -> str:

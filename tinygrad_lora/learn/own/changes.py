@@ -164,9 +164,7 @@ def _bodies(node: ast.AST) -> Iterator[list[ast.stmt]]:
 def _statements(tree: ast.Module, node: ast.stmt, after: ast.stmt | None) -> Iterator[Sequence[ast.stmt]]:
     """What may stand in the place of a statement; two statements take the place of it and the next."""
     match node:
-        case ast.FunctionDef() | ast.ClassDef() | ast.Import() | ast.ImportFrom():
-            return
-        case ast.Expr(ast.Constant()):
+        case ast.FunctionDef() | ast.ClassDef() | ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
             return
     if node not in tree.body:
         yield [ast.Pass()]

@@ -67,7 +67,6 @@ def outdated(to: Path, numbers: Collection[str] | None = None) -> dict[str, byte
 def copy_course(to: Path, numbers: Collection[str] | None = None) -> None:
     """Put the mark and the exercises of these tutorials into a folder, whose notebooks then find them."""
     for name, data in outdated(to, numbers).items():
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(to / name, data)
 
 

@@ -53,9 +53,8 @@ def shortcomings(exercise: Exercise) -> Iterator[str]:
     if len(exercise.mutants) < FEWEST_MUTANTS and is_own(exercise.id[:2]):  # those of the package stand in its tests
         yield f"it has {len(exercise.mutants)} known mistakes; give {FEWEST_MUTANTS} or more with @exercise.mutant"
     if exercise.ways:
-        report = run_checks(
-            exercise, exercise.references | objects_of(exercise, exercise.another_way, exercise.ways), seed=SEED
-        )
+        ways = objects_of(exercise, exercise.another_way, exercise.ways)
+        report = run_checks(exercise, exercise.references | ways, seed=SEED)
         if not report.passed:
             yield f"the other way fails. {first_failure(report)}"
     for mutant in exercise.mutants:

@@ -6,8 +6,7 @@ from typing import Any
 from ..diagnosis import Diagnosis
 from ..progress import remember
 from ..settings import require_on
-from .foreseen import UNFORESEEN
-from .prediction import Question, load_prediction
+from .prediction import UNFORESEEN, Question, load_prediction
 
 REFUSED = "wrong-type"
 LOOK = "Run the cells that follow, find out why, and answer again."

@@ -77,10 +77,8 @@ def without_outputs(text: str) -> list[tuple[str, str, str]] | None:
 def libraries() -> Any:
     """nbclient and nbformat. Raises TutorialError where they, or a kernel, are missing."""
     if not all(map(find_spec, ("nbclient", "nbformat", "ipykernel"))):
-        raise TutorialError(
-            f"running the notebooks needs nbclient and ipykernel: {with_extra('notebook')}; "
-            "--no-execute leaves them without outputs"
-        )
+        remedy = f"{with_extra('notebook')}; --no-execute leaves them without outputs"
+        raise TutorialError(f"running the notebooks needs nbclient and ipykernel: {remedy}")
     import nbclient
     import nbformat
 

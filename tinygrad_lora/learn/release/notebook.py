@@ -80,22 +80,19 @@ def notebook(cells: Sequence[TutorialCell], layout: Layout, *, setup: str = SETU
 def in_three(exercise: Exercise, answer: str) -> list[NotebookCell]:
     """The task, the answer so far, and a check of it."""
     return [
-        NotebookCell("markdown", task(exercise), mark(exercise, "task"), f"{exercise.id}-task"),
-        NotebookCell("code", with_imports(exercise, answer), mark(exercise, "answer"), f"{exercise.id}-answer"),
-        NotebookCell("code", check_call(exercise), mark(exercise, "check"), f"{exercise.id}-check"),
+        _marked("markdown", task(exercise), "exercise", exercise.id, "task"),
+        _marked("code", with_imports(exercise, answer), "exercise", exercise.id, "answer"),
+        _marked("code", check_call(exercise), "exercise", exercise.id, "check"),
     ]
 
 
 def in_two(id: str, *, solved: bool) -> list[NotebookCell]:
     """A prediction: the question, and a call with a place for the answer."""
     question = load_prediction(id).question()
-    texts = {
-        "question": f"**Before you run on.** {question}",
-        "predict": f'tl.predict("{id}", {repr(question.right) if solved else "..."})',
-    }
+    answer = repr(question.right) if solved else "..."
     return [
-        NotebookCell(kind, text, {"tinygrad_lora": {"prediction": id, "role": role}}, f"{id}-{role}")
-        for kind, (role, text) in zip(("markdown", "code"), texts.items(), strict=True)
+        _marked("markdown", f"**Before you run on.** {question}", "prediction", id, "question"),
+        _marked("code", f'tl.predict("{id}", {answer})', "prediction", id, "predict"),
     ]
 
 
@@ -113,9 +110,9 @@ def check_call(exercise: Exercise) -> str:
     return f'check("{exercise.id}", {", ".join(exercise.names)})'
 
 
-def mark(exercise: Exercise, role: str) -> dict[str, Any]:
-    """What a grader reads in the metadata of a cell."""
-    return {"tinygrad_lora": {"exercise": exercise.id, "role": role}}
+def _marked(kind: str, text: str, what: str, id: str, role: str) -> NotebookCell:
+    """A cell of an exercise or of a prediction, with what a grader reads in its metadata."""
+    return NotebookCell(kind, text, {"tinygrad_lora": {what: id, "role": role}}, f"{id}-{role}")
 
 
 def as_json(cells: Sequence[NotebookCell]) -> str:

@@ -1,7 +1,5 @@
 """All files of a study as one table without names and codes, and how many answers were right before and after."""
 
-import csv
-import io
 import random
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ExerciseError
+from ...files import csv_text
 from ..predictions.answered import REFUSED
 from ..predictions.prediction import Question
 from .sitting import FORMS, form_for, items, rows_of
@@ -56,11 +55,7 @@ def _judged(row: Row, question: Question) -> Row | None:
 
 def as_csv(rows: Iterable[Row]) -> str:
     """The table as CSV."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
+    return csv_text(COLUMNS, rows)
 
 
 def summary(rows: Sequence[Row]) -> list[tuple[str, int, int, int]]:

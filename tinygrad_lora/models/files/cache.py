@@ -32,9 +32,8 @@ def model_file(name: str, file: str) -> Path:
     """The path of one file of a fetched model. Raises ModelError, which says how to fetch it, if it is not there."""
     package = find_package(name)
     if not _complete(package):
-        raise ModelError(
-            f"{name} is not on this machine: run `tinygrad-lora models get {name}` once ({package.megabytes})"
-        )
+        remedy = f"run `tinygrad-lora models get {name}` once ({package.megabytes})"
+        raise ModelError(f"{name} is not on this machine: {remedy}")
     return cache_folder() / package.folder / file
 
 

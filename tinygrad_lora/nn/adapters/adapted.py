@@ -211,9 +211,8 @@ def check_new_name(name: Any, existing: Iterable[str]) -> None:
     if not isinstance(name, str):
         raise TypeError(f"the name of an adapter is a string, not {type(name).__name__}")
     if not name.isidentifier() or iskeyword(name) or name == "base" or name[0] == "_":
-        raise AdaptError(
-            f"an adapter cannot be called {name!r}: its name is a word such as 'french'; 'base' is what it is added to"
-        )
+        remedy = "its name is a word such as 'french'; 'base' is what it is added to"
+        raise AdaptError(f"an adapter cannot be called {name!r}: {remedy}")
     if name in existing:
         raise AdaptError(f"an adapter is called {name!r} already: choose another name than {listed(existing)}")
 

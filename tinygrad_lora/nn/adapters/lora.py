@@ -163,10 +163,8 @@ class LoRALayer(SizedAdapter):
         """
         self.require_open()
         if not self.is_linear:
-            raise ValueError(
-                f"a layer with the activation {_name(self.activation)} is not a linear map, so it has no weight: "
-                "build the layer without one, and apply it after the sum with the base"
-            )
+            problem = f"a layer with the activation {_name(self.activation)} is not a linear map, so it has no weight"
+            raise ValueError(f"{problem}: build the layer without one, and apply it after the sum with the base")
         A, B = self.factors()
         return self.scaling * (A @ B)
 

@@ -70,10 +70,8 @@ class MergeableLayer(AdaptedLayer):
             remedy = "it has an adapter already" if has_one else "adapt() finds those of a model"
             raise TypeError(f"the base must be {kind}, not {own}: {remedy}")
         if not computes(base, cls.takes):
-            raise TypeError(
-                f"{own} computes more than {kind}, and an adapter stands beside the weight alone: "
-                f"make it a layer that holds {kind}, and adapt that one"
-            )
+            problem = f"{own} computes more than {kind}, and an adapter stands beside the weight alone"
+            raise TypeError(f"{problem}: make it a layer that holds {kind}, and adapt that one")
 
     def _begin(
         self, base: Any, kind: type[Adapter], rank: int, alpha: float | None, trainable_base: bool, **options: Any

@@ -26,8 +26,7 @@ class PerSampleLinear(Layer):
     @property
     def weight(self) -> ComputationNode:
         """The weight of the base: what a layer that is tied to this one shares."""
-        weight: ComputationNode = self.base.weight
-        return weight
+        return self.base.weight
 
     def __call__(self, x: ComputationNode) -> ComputationNode:
         y: ComputationNode = self.base(x)

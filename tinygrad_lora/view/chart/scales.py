@@ -71,25 +71,20 @@ def scale(axis: ChartAxis, data: Sequence[Array], length: float, most: int, tigh
     if high - low < LEAST:
         half = max(abs(low), abs(high)) / 2 if max(abs(low), abs(high)) > LEAST else 0.5
         low, high = (low / 2, high * 2) if axis.log else (low - half, high + half)
-    low, high = (
-        float(limit if given is None else given) for given, limit in zip(axis.limits, (low, high), strict=True)
-    )
+    pairs = zip(axis.limits, (low, high), strict=True)
+    low, high = (float(limit if given is None else given) for given, limit in pairs)
     if not np.isfinite([low, high]).all() or low == high or (axis.log and min(low, high) <= 0):
         raise ValueError(f"an axis runs from one {'positive ' * axis.log}number to another, not from {low} to {high}")
     if isinstance(axis.ticks, Mapping):
-        return _with_ticks(low, high, axis.log, length, [(float(tick), str(axis.ticks[tick])) for tick in axis.ticks])
-    whole = axis.whole or all(array.dtype.kind in "iub" for array in data)
-    ends = min(low, high), max(low, high)
-    automatic = log_ticks(*ends) if axis.log else linear_ticks(*ends, most, whole)
-    ticks = [float(tick) for tick in (automatic if axis.ticks is None else axis.ticks)]
-    texts = tick_texts(ticks, axis.log, axis.percent)
-    return _with_ticks(low, high, axis.log, length, [*zip(ticks, texts, strict=True)])
-
-
-def _with_ticks(low: float, high: float, log: bool, length: float, ticks: list[tuple[float, str]]) -> AxisScale:
-    """The scale with those of the ticks that are on it."""
-    place = AxisScale(low, high, log, length, [])
-    return replace(place, ticks=[tick for tick in ticks if -1 <= place(tick[0]) <= length + 1])
+        ticks = [(float(tick), str(text)) for tick, text in axis.ticks.items()]
+    else:
+        whole = axis.whole or all(array.dtype.kind in "iub" for array in data)
+        ends = min(low, high), max(low, high)
+        automatic = log_ticks(*ends) if axis.log else linear_ticks(*ends, most, whole)
+        places = [float(tick) for tick in (automatic if axis.ticks is None else axis.ticks)]
+        ticks = [*zip(places, tick_texts(places, axis.log, axis.percent), strict=True)]
+    place = AxisScale(low, high, axis.log, length, [])
+    return replace(place, ticks=[tick for tick in ticks if -1 <= place(tick[0]) <= length + 1])  # those that are on it
 
 
 def linear_ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:

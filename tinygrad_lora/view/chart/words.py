@@ -38,10 +38,8 @@ def text(title: str, charts: Iterable[Chart]) -> str:
         lines += [chart.title] * (chart.title not in ("", title))
         curves = [mark.ys[-1] for mark in chart.marks if isinstance(mark, m.Line | m.Boxes)]
         forms = iter(_forms(curves, chart.axes["y"].log))
-        rows = [
-            (_name(k), next(forms) if isinstance(k, m.Line | m.Boxes) else "", _range(k)) for k in _described(chart)
-        ]
-        lines += [f"  {line}" for line in table(rows)] if rows else []
+        shown = [(k, next(forms) if isinstance(k, m.Line | m.Boxes) else "") for k in _described(chart)]
+        lines += [f"  {line}" for line in table([(_name(k), form, _range(k)) for k, form in shown])]
     return "\n".join(lines) or "an empty chart"
 
 

@@ -127,9 +127,8 @@ def _mark(mark: m.Mark, panel: Panel) -> Iterator[Markup]:
             around = _polyline(np.append(x, x[::-1]), np.append(low, high[::-1]))
             yield element("path", class_=f"band {kind}", d=f"{around}z" if around else "")
         case m.Boxes():
-            a, b, c, d = (
-                np.nan_to_num(side, nan=low) for side, low in zip((*xs, *ys), (0, 0, height, height), strict=True)
-            )
+            ends = zip((*xs, *ys), (0, 0, height, height), strict=True)
+            a, b, c, d = (np.nan_to_num(side, nan=end) for side, end in ends)
             sides = zip(a, c, b - a, d - c, strict=True)  # a bar on a log axis begins where the axis does
             paths = [f"M{number(x)} {number(y)}h{number(w)}v{number(h)}h{number(-w)}z" for x, y, w, h in sides]
             yield element("path", class_=f"boxes {kind}", d="".join(paths))

@@ -213,10 +213,8 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
         for b in boxes
     ]
     titles = {frame.closed: labels[frame.closed] if frame.function else frame.title for frame in closed}
-    few = Diagram(
-        diagram.title, tuple(boxes), tuple(arrows.values()), _opened(diagram.clusters, {frame.id for frame in closed})
-    )
-    return Collapsed(few, box_of, titles, "")
+    left = _opened(diagram.clusters, {frame.id for frame in closed})
+    return Collapsed(Diagram(diagram.title, tuple(boxes), tuple(arrows.values()), left), box_of, titles, "")
 
 
 def _opened(clusters: Sequence[LayerFrame], closed: set[str]) -> tuple[LayerFrame, ...]:

@@ -221,16 +221,13 @@ def diagram(
         nodes, outputs, subject = topological_order([obj]), (obj,), f"Computation of {obj.name or made_by(obj)}"
     elif isinstance(graph := obj if isinstance(obj, Graph) else getattr(obj, "graph", None), Graph):
         nodes, outputs, subject = graph.nodes, graph.outputs, _title_of_graph(obj, graph)
-        first = len(graph.inputs) - len(graph.captured)
-        holders = dict(zip(graph.inputs[first:], graph.captured, strict=True))
+        holders = dict(zip(graph.weights, graph.captured, strict=True))
         replaced = graph.memory.get(REPLACED, {}) | {parameter: [x] for x, parameter in holders.items()}
     elif isinstance(model := getattr(obj, "model", None), Layer):  # of a network with its tokenizer
         return diagram(model, example, values=values, gradients=gradients, title=title)
     else:
-        raise TypeError(
-            f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}: "
-            "of a Python function draw its graph, tl.draw(tl.trace(f, *examples))"
-        )
+        problem = f"a picture shows a node, a Graph, a layer or a compiled function, not {type(obj).__name__}"
+        raise TypeError(f"{problem}: of a Python function draw its graph, tl.draw(tl.trace(f, *examples))")
     if example is not None and not isinstance(obj, Layer):
         raise TypeError("an example input is for layers only: a graph has the shapes that it was made with")
     ids = {node: f"n{i}" for i, node in enumerate(nodes)}
@@ -258,10 +255,8 @@ def diagram(
 def refuse(picture: Any, options: Mapping[str, Any]) -> None:
     """Raise TypeError if one of these options is asked of a picture that is already made."""
     if asked := [name for name, changed in options.items() if changed]:
-        raise TypeError(
-            f"a {type(picture).__name__} is made already, and {' and '.join(asked)} cannot be changed: "
-            "give the options with the node, Graph or layer that it shows"
-        )
+        problem = f"a {type(picture).__name__} is made already, and {' and '.join(asked)} cannot be changed"
+        raise TypeError(f"{problem}: give the options with the node, Graph or layer that it shows")
 
 
 def _box(
@@ -341,7 +336,7 @@ def _numbers(array: Any) -> tuple[str, ...]:
 
 
 def _title_of_graph(obj: Any, graph: Graph) -> str:
-    inputs = [x.name or "an input" for x in graph.inputs[: len(graph.inputs) - len(graph.captured)]]
+    inputs = [x.name or "an input" for x in graph.arguments]
     name = getattr(obj, "name", None) or getattr(obj, "__name__", None) or "Graph"
     return f"{name}({', '.join(inputs)})" if len(inputs) <= STEPS else f"{name}({len(inputs)} inputs)"
 

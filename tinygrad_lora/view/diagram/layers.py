@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TypeAlias
 
@@ -53,6 +53,11 @@ def every(frames: Sequence[LayerFrame]) -> Iterator[LayerFrame]:
         frame = waiting.pop()
         yield frame
         waiting += reversed(frame.clusters)
+
+
+def mapped(frames: Iterable[LayerFrame], change: Callable[[LayerFrame], LayerFrame]) -> Frames:
+    """The frames, and those inside them, each of them changed."""
+    return tuple(replace(change(frame), clusters=mapped(frame.clusters, change)) for frame in frames)
 
 
 def run_layer(layer: Layer, example: ArrayLike | None = None) -> LayerRun:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from .data import Box, Diagram
-from .layers import LayerFrame
+from .layers import LayerFrame, mapped
 
 
 def with_repeats(diagram: Diagram, open: Collection[str]) -> tuple[Diagram, list[LayerFrame]]:
@@ -72,9 +72,7 @@ def _first(frame: LayerFrame, many: int, clusters: tuple[LayerFrame, ...]) -> La
 
 def _briefly(frames: Sequence[LayerFrame], within: str) -> tuple[LayerFrame, ...]:
     """The parts of a block, named as in the block, without their counts."""
-    return tuple(
-        replace(f, title=f.title.removeprefix(within), lines=(), clusters=_briefly(f.clusters, within)) for f in frames
-    )
+    return mapped(frames, lambda frame: replace(frame, title=frame.title.removeprefix(within), lines=()))
 
 
 def _rest(frames: Sequence[LayerFrame]) -> LayerFrame:

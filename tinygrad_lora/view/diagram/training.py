@@ -14,7 +14,7 @@ from ...core import ops
 from ...core.autodiff import gradients
 from ...core.graph import topological_order
 from ...core.node import CONSTANT, ComputationNode
-from .layers import Frames, Ids, LayerFrame, every
+from .layers import Frames, Ids, LayerFrame, every, mapped
 
 Nodes = Sequence[ComputationNode]
 Names = Mapping[ComputationNode, str | None]
@@ -127,10 +127,7 @@ def with_gradients(clusters: Sequence[LayerFrame], nodes: Nodes, backward: Backw
 
 def _without(clusters: Sequence[LayerFrame], boxes: set[str]) -> Frames:
     """The frames without these boxes."""
-    return tuple(
-        replace(f, boxes=tuple(b for b in f.boxes if b not in boxes), clusters=_without(f.clusters, boxes))
-        for f in clusters
-    )
+    return mapped(clusters, lambda frame: replace(frame, boxes=tuple(box for box in frame.boxes if box not in boxes)))
 
 
 def _seeds(nodes: Nodes) -> list[ComputationNode]:

@@ -40,10 +40,7 @@ class ParameterTree:
 
     def __str__(self) -> str:
         lines = [list(HEADINGS), *(row.cells("  ") for row in self.rows)]
-        width = max(len(cells[COUNT]) for cells in lines)
-        for cells in lines:
-            cells[COUNT] = cells[COUNT].rjust(width)
-        return "\n".join([*table(lines), self.total])
+        return "\n".join([*table(lines, right=[COUNT]), self.total])
 
     __repr__ = __str__
 

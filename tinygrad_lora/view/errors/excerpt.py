@@ -1,11 +1,12 @@
 """A part of a graph with one box marked: what went wrong, and what it was computed from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...core.graph import Graph, topological_order
 from ...core.node import ComputationNode
 from ..diagram.data import Diagram, diagram
+from ..diagram.layers import Ids
 from ..svg.draw import draw_image
 from ..words.markup import Markup
 
@@ -13,9 +14,7 @@ DEPTH = 3  # steps back from the marked box
 MOST_BOXES = 24
 
 
-def whole(
-    nodes: Sequence[ComputationNode], names: Mapping[ComputationNode, str]
-) -> tuple[Diagram, dict[ComputationNode, str]]:
+def whole(nodes: Sequence[ComputationNode], names: Ids) -> tuple[Diagram, Ids]:
     """The diagram of everything that the nodes depend on, with none marked as an output; and the id of each node's box.
 
     `names` gives labels to nodes that have no name of their own.

@@ -70,10 +70,8 @@ def explore(
     <exploration of compiled, 2 steps>
     """
     if not isinstance(compiled, CompiledFunction):
-        raise TypeError(
-            f"explore shows a compiled function, not {type(compiled).__name__}: "
-            "tl.explore(tl.compile(f).prepare(*arrays))"
-        )
+        remedy = "tl.explore(tl.compile(f).prepare(*arrays))"
+        raise TypeError(f"explore shows a compiled function, not {type(compiled).__name__}: {remedy}")
     exploration = Exploration(compiled, measure, seed)
     if path is not None:
         exploration.save(path)

@@ -61,9 +61,8 @@ class Pictures:
             return Markup("")
         boxes = [self._box(self.laid.texts[box.id], self.laid.boxes[box.id]) for box in self.diagram.boxes]
         arrows = self._wires(self.laid)
-        always = element(
-            "g", *(self._use(f"{start}-{end}") for start, end in sorted(self.always)), id=f"{self.mark}-always"
-        )
+        uses = [self._use(f"{start}-{end}") for start, end in sorted(self.always)]
+        always = element("g", *uses, id=f"{self.mark}-always")
         signs = [self._sign(state) for state in SIGNS]
         shapes = element("defs", self._frames(self.laid), *boxes, *signs, *arrows, always)
         hidden = element("div", element("svg", shapes), style="display: none")

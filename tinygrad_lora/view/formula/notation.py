@@ -147,10 +147,8 @@ class Notation:
 
     def write_reduce_max(self, node: Node, x: Fragment) -> Fragment:
         """`max(x, axis=0)`; without the axes if it is over all of them."""
-        axes = node.params["axis"]
-        return self.reduced(
-            str(node.op).removeprefix("reduce_"), x, None if len(axes) == node.parents[0].ndim else axes
-        )
+        axes, name = node.params["axis"], str(node.op).removeprefix("reduce_")
+        return self.reduced(name, x, None if len(axes) == node.parents[0].ndim else axes)
 
     write_reduce_sum = write_mean = write_reduce_max
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ...compiler.patterns import uniform
+from ...compiler.patterns import counts, uniform
 from ...compiler.pipeline import PASSES
 from ...core import ops
 from ...core.graph import Graph
@@ -151,8 +151,8 @@ def _has_factor(product: Node, x: Node) -> bool:
 def _one_hot(node: Node) -> Node | None:
     """One at each label and zero elsewhere, as in the gradient of a cross-entropy."""
     match node:
-        case Node(ops.scatter_add, [x, rows, labels]) if (filled := uniform(x)) is not None and _counts(rows, labels):
-            if labels.shape == rows.shape == node.shape[:1] and node.ndim == 2:
+        case Node(ops.scatter_add, [x, rows, labels]) if (filled := uniform(x)) is not None and counts(rows):
+            if not labels.known and labels.shape == rows.shape == node.shape[:1] and node.ndim == 2:
                 return ops.scale(Node(ONE_HOT, (labels,), {}, node.shape, node.dtype), factor=filled)
         case Node(ops.reduce_sum, [Node(op)]) if op is ONE_HOT and node.params["axis"] == (1,):
             return ops.broadcast(_one(node), shape=node.shape)
@@ -161,11 +161,6 @@ def _one_hot(node: Node) -> Node | None:
 
 def _one(like: Node) -> Node:
     return constant(like.dtype.type(1))
-
-
-def _counts(rows: Node, labels: Node) -> bool:
-    """Whether the rows are 0, 1, 2, ..., one for each label."""
-    return rows.known and not labels.known and rows.ndim == 1 and rows.value.tolist() == list(range(rows.size))
 
 
 RULES = (_number_in_front, _like_terms, _fractions, _known_derivatives, _one_hot)

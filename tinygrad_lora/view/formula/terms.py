@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import mul
 
-from ...compiler.patterns import uniform
+from ...compiler.patterns import scaled, uniform
 from ...compiler.terms import Term
 from ...core import ops
 from ...core.graph import Graph, rebuilt
@@ -90,22 +90,16 @@ def _product(term: Term, like: Node) -> Node:
     factors = sorted(powers, key=lambda x: (x.size, *(() if x.shape else (bool(x.parents), x.name or ""))))
     above, below = ([_power(x, abs(n)) for x in factors if (n := powers[x]) * sign > 0] for sign in (1, -1))
     if not below:
-        return _times(number, reduce(mul, above))
+        return scaled(reduce(mul, above), number)
     size, sign, under = abs(number), -1 if number < 0 else 1, reduce(mul, below)
     if above and float(size).is_integer():  # 2 a / b, but 1/3 of a / b
-        return _times(sign, _times(size, reduce(mul, above)) / under)
+        return scaled(scaled(reduce(mul, above), size) / under, sign)
     if above:
-        return _times(number, reduce(mul, above) / under)
+        return scaled(reduce(mul, above) / under, number)
     if size < 1 and (1 / size).is_integer():  # 1 / (2 a), and 3 / a
         size, under = 1, ops.scale(under, factor=1 / size)
-    return _times(sign, constant(like.dtype.type(size)) / under)
-
-
-def _times(number: float, x: Node) -> Node:
-    product: Node = x if number == 1 else ops.scale(x, factor=number)
-    return product
+    return scaled(constant(like.dtype.type(size)) / under, sign)
 
 
 def _power(x: Node, n: int) -> Node:
-    power: Node = x if n == 1 else ops.power(x, n)
-    return power
+    return x if n == 1 else ops.power(x, n)

@@ -26,6 +26,7 @@ LONGEST = 72  # characters of one line; a part that does not fit gets a name and
 SHORTEST_SHARED = 12  # characters; a part that is used twice and is at least this long gets a name
 LETTERS = {"input": "xyzuvw", "matrix": "WABCDEFHKM", "vector": "abcdefk", "constant": "CDEFKM", "step": "huvpqtz"}
 
+Lines = list[tuple[str, tuple[Fragment, ...]]]  # names, each with what it stands for in each notation
 Names = Mapping[Any, str]  # of nodes, and of numbers such as a scaling
 Equations = ComputationNode | Mapping[str, ComputationNode] | Graph | Layer  # what a formula is of
 
@@ -79,24 +80,19 @@ def _heads(obj: Equations, example: ArrayLike | None) -> tuple[list[tuple[str, C
             return [("y", y)], {p: name for name, p in obj.named_parameters().items()}
         case Mapping() if all(isinstance(k, str) and isinstance(y, ComputationNode) for k, y in obj.items()) and obj:
             return list(obj.items()), {}
-    raise TypeError(
-        f"a formula is of a node, a Graph, a layer or a mapping of names to nodes, not of {type(obj).__name__}: "
-        "of a Python function take its graph, formula(tl.trace(f, *examples))"
-    )
+    problem = f"a formula is of a node, a Graph, a layer or a mapping of names to nodes, not of {type(obj).__name__}"
+    raise TypeError(f"{problem}: of a Python function take its graph, formula(tl.trace(f, *examples))")
 
 
 def _check(heads: list[tuple[str, ComputationNode]], names: Names) -> None:
     for key, name in names.items():
         if not isinstance(key, ComputationNode | int | float) or not isinstance(name, str) or not name.strip():
-            raise TypeError(
-                f"names are strings for nodes and numbers, as in {{x: 'x', 0.5: 's'}}, not {key!r}: {name!r}"
-            )
+            example = "{x: 'x', 0.5: 's'}"
+            raise TypeError(f"names are strings for nodes and numbers, as in {example}, not {key!r}: {name!r}")
     operations = sum(1 for node in topological_order([y for _, y in heads]) if node.parents)
     if operations > LARGEST:
-        raise RenderError(
-            f"a formula of {operations:,} operations cannot be read; the limit is {LARGEST:,}: print(listing(obj)) "
-            "lists them, formula(node) of an earlier node shows a part"
-        )
+        remedy = "print(listing(obj)) lists them, formula(node) of an earlier node shows a part"
+        raise RenderError(f"a formula of {operations:,} operations cannot be read; the limit is {LARGEST:,}: {remedy}")
 
 
 class _Page:
@@ -110,7 +106,7 @@ class _Page:
         self.symbols: dict[ComputationNode, str] = {}  # the names of variables in the graph that is written
         self.notations = (Notation(), Latex())
         self.pieces: dict[ComputationNode, tuple[Fragment, ...]] = {}
-        self.lines: list[tuple[str, tuple[Fragment, ...]]] = []  # below "where", in the order of computation
+        self.lines: Lines = []  # below "where", in the order of computation
 
     # --- What is a variable ---
 
@@ -220,9 +216,7 @@ class _Page:
             return notation.name(self.symbols[node])
         return notation.write(node, [self.pieces[p][i] for p in node.parents])
 
-    def _laid_out(
-        self, heads: list[tuple[str, tuple[Fragment, ...]]], below: list[tuple[str, tuple[Fragment, ...]]]
-    ) -> Formula:
+    def _laid_out(self, heads: Lines, below: Lines) -> Formula:
         width = max(len(one_line(name)) for name, _ in [*heads, *below])
         latex = self.notations[1]
 

@@ -130,10 +130,9 @@ def draw(
         note = f" ({len(data.boxes):,} nodes, some layers as one box)" if few.note else ""
         data = replace(few.diagram, title=data.title + note)
     if len(data.boxes) > LARGEST_PICTURE:
-        raise RenderError(
-            f"a picture of {len(data.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}. "
-            "print(listing(obj)) lists them all; draw(node) of an earlier node shows a part"
-        )
+        remedy = "print(listing(obj)) lists them all; draw(node) of an earlier node shows a part"
+        problem = f"a picture of {len(data.boxes):,} boxes cannot be read; the limit is {LARGEST_PICTURE:,}"
+        raise RenderError(f"{problem}. {remedy}")
     return _Drawing(data).picture(rankdir, legend)
 
 

@@ -32,11 +32,10 @@ def convert(source: str, format: str) -> bytes:
     if name:
         return picture
     install = "Install Graphviz, whose `dot` can" if format == "pdf" else "Install one with `pip install graphviz-pure`"
-    raise RenderError(
-        f"no Graphviz could draw this {format}. {install}, or set {VARIABLE} to a "
-        "`dot` executable; print(listing(obj)) and a file name ending in .svg, .txt or .dot need none. Tried:\n"
-        + "\n".join(f"  {reason}" for reason in reasons)
-    )
+    remedy = f"{install}, or set {VARIABLE} to a `dot` executable"
+    others = "print(listing(obj)) and a file name ending in .svg, .txt or .dot need none"
+    tried = "".join(f"\n  {reason}" for reason in reasons)
+    raise RenderError(f"no Graphviz could draw this {format}. {remedy}; {others}. Tried:{tried}")
 
 
 def engine_in_use() -> tuple[str, list[str]]:
@@ -102,8 +101,7 @@ def _pygraphviz(source: str, format: str) -> bytes:
     graph = pygraphviz.AGraph(string=source)
     if format == "png":
         graph.graph_attr["dpi"] = str(DPI)
-    picture: bytes = graph.draw(format=format, prog="dot")
-    return picture
+    return graph.draw(format=format, prog="dot")
 
 
 def _complete(picture: bytes, format: str) -> bytes:

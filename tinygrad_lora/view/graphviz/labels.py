@@ -55,11 +55,9 @@ def _swatch(role: str, words: str) -> str:
 
 def _row(pairs: list[tuple[str, str]], side: str) -> str:
     """A table row of two cells, the first halves of the pairs beside the second, line by line."""
-    cells = zip(zip(*pairs, strict=True), ("LEFT", side), strict=True)
-    stacks = (
-        f'<TD ALIGN="{at}" BALIGN="{at}">{"<BR/>".join(line or " " for line in lines)}</TD>' for lines, at in cells
-    )
-    return f"<TR>{''.join(stacks)}</TR>"
+    stacks = ["<BR/>".join(line or " " for line in lines) for lines in zip(*pairs, strict=True)]
+    cells = [f'<TD ALIGN="{at}" BALIGN="{at}">{lines}</TD>' for lines, at in zip(stacks, ("LEFT", side), strict=True)]
+    return f"<TR>{''.join(cells)}</TR>"
 
 
 def _bold(text: str) -> str:

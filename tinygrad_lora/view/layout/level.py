@@ -10,6 +10,7 @@ from .order import order_rows
 from .ranks import ranks
 from .rows import LayoutEdge, Rows, in_rows, spread_entries
 
+Sizes = Sequence[float]
 LEAST_GAP, MOST_GAP = 22.0, 80.0  # between two rows
 GATE_GAP = 6.0  # between a row and gates that straight lines lead to
 STEEP = 0.08  # the share of a line's way sideways by which its gap grows
@@ -40,9 +41,7 @@ class Level(NamedTuple):
 NOTHING = Level(0.0, 0.0, [], [], [])
 
 
-def level(
-    widths: Sequence[float], heights: Sequence[float], edges: Sequence[LayoutEdge], first: set[int], last: set[int]
-) -> Level:
+def level(widths: Sizes, heights: Sizes, edges: Sequence[LayoutEdge], first: set[int], last: set[int]) -> Level:
     """Lay out blocks of these sizes.
 
     Those in `first` are gates in a row of their own, through which lines enter from above; those in `last` are gates
@@ -71,9 +70,7 @@ def level(
     return Level(width, lower[-1], xs[: len(widths)], tops, lines)
 
 
-def _heights(
-    rows: Rows, heights: Sequence[float], xs: Sequence[float], gates: set[int]
-) -> tuple[list[float], list[float]]:
+def _heights(rows: Rows, heights: Sizes, xs: Sizes, gates: set[int]) -> tuple[list[float], list[float]]:
     """The upper and lower edge of each row. The gap below a row is higher if lines go far sideways there."""
     upper, lower = [], []
     y = 0.0

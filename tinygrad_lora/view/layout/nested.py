@@ -60,6 +60,10 @@ class Placed(NamedTuple):
 
 
 WHOLE = Frame("", (), ())
+Sizes = Mapping[str, LayoutBlock]
+Frames = dict[str, Frame]  # by name; "" is the whole picture
+Holders = dict[str, str]  # for each block and frame the name of the frame around it
+Route = list[tuple[str, int]]  # the frames that a line passes, from the top, and the number of its part in each
 
 
 class Gate(NamedTuple):
@@ -115,9 +119,7 @@ def arrange(blocks: Sequence[LayoutBlock], lines: Sequence[LayoutLine], frames: 
     return _placed(sizes, within, insides, routes)
 
 
-def _containers(
-    sizes: Mapping[str, LayoutBlock], lines: Sequence[LayoutLine], frames: Sequence[Frame]
-) -> tuple[dict[str, str], dict[str, Frame]]:
+def _containers(sizes: Sizes, lines: Sequence[LayoutLine], frames: Sequence[Frame]) -> tuple[Holders, Frames]:
     """The name of the frame around each block and frame; and all frames by name. "" is the whole picture."""
     every, within = {"": WHOLE}, dict.fromkeys(sizes, "")
     waiting = [(frame, "") for frame in reversed(frames)]
@@ -134,7 +136,7 @@ def _containers(
     return within, every
 
 
-def _tangled(lines: Sequence[LayoutLine], within: Mapping[str, str], every: Mapping[str, Frame]) -> list[str]:
+def _tangled(lines: Sequence[LayoutLine], within: Holders, every: Frames) -> list[str]:
     """The frames on a cycle: a line leaves them, and another comes back from a block outside."""
     members = {name: i for i, name in enumerate(within)}
     edges = [(members[start[-1]], members[end[-1]]) for start, end in (_ends(line, within) for line in lines)]
@@ -143,7 +145,7 @@ def _tangled(lines: Sequence[LayoutLine], within: Mapping[str, str], every: Mapp
     return [name for name, i in members.items() if i not in settled and name in every]
 
 
-def _ends(line: LayoutLine, within: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def _ends(line: LayoutLine, within: Holders) -> tuple[list[str], list[str]]:
     """Both ends of a line, each followed by the frames around it, up to the innermost frame that holds both."""
     start, end = _outward(line.start, within), _outward(line.end, within)
     while min(len(start), len(end)) > 1 and start[-1] == end[-1]:
@@ -152,7 +154,7 @@ def _ends(line: LayoutLine, within: Mapping[str, str]) -> tuple[list[str], list[
     return start, end
 
 
-def _outward(item: str, within: Mapping[str, str]) -> list[str]:
+def _outward(item: str, within: Holders) -> list[str]:
     """The item, and the frames around it from the inside out."""
     items = [item]
     while outer := within[items[-1]]:
@@ -160,9 +162,7 @@ def _outward(item: str, within: Mapping[str, str]) -> list[str]:
     return items
 
 
-def _route(
-    i: int, line: LayoutLine, within: Mapping[str, str], insides: Mapping[str, _Inside]
-) -> list[tuple[str, int]]:
+def _route(i: int, line: LayoutLine, within: Holders, insides: Mapping[str, _Inside]) -> Route:
     """Add the parts of a line to the frames that it passes; returns frames and numbers of the parts, from the top."""
     starts, ends = _ends(line, within)
     parts: list[tuple[str, str | Gate, str | Gate]] = [(within[starts[-1]], starts[-1], ends[-1])]
@@ -179,7 +179,7 @@ def _route(
     return route
 
 
-def _lay_out(inside: _Inside, sizes: Mapping[str, LayoutBlock], insides: Mapping[str, _Inside]) -> None:
+def _lay_out(inside: _Inside, sizes: Sizes, insides: Mapping[str, _Inside]) -> None:
     """Lay out the contents of a frame, and set its size."""
     frame, widths, heights = inside.frame, list[float](), list[float]()
     gates: dict[bool, set[int]] = {True: set(), False: set()}
@@ -215,10 +215,7 @@ def _make_room(inside: _Inside, xs: Sequence[float]) -> None:
     inside.width += min(left, right)
 
 
-def _placed(
-    sizes: Mapping[str, LayoutBlock], within: Mapping[str, str], insides: Mapping[str, _Inside],
-    routes: Sequence[Sequence[tuple[str, int]]],
-) -> Placed:  # fmt: skip
+def _placed(sizes: Sizes, within: Holders, insides: Mapping[str, _Inside], routes: Sequence[Route]) -> Placed:
     """The places in the whole picture, computed from those in the frames."""
     corner = {"": (0.0, 0.0)}  # where the contents of each frame begin
     places: dict[str, tuple[float, float, float, float]] = {}

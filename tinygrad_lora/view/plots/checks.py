@@ -25,10 +25,9 @@ def finite(data: ArrayLike, what: str, remedy: str = "") -> Array:
     if not (good := np.isfinite(array)).all():
         at = tuple(int(i) for i in np.argwhere(~good)[0])
         place = f" at [{', '.join(map(str, at))}]" if at else ""
-        problem = (
-            f"{what} holds {(~good).sum():,} of {array.size:,} numbers that are not finite, the first is {array[at]}"
-        )
-        raise ValueError(f"{problem}{place}{': ' * bool(remedy)}{remedy}")
+        share = f"{(~good).sum():,} of {array.size:,} numbers"
+        first = f"the first is {array[at]}{place}{': ' * bool(remedy)}{remedy}"
+        raise ValueError(f"{what} holds {share} that are not finite, {first}")
     return array
 
 

@@ -88,9 +88,8 @@ def _logits(model: Callable[[Any], Any], x: Array) -> Array:
     if y.shape == (len(x),):
         y = y[:, None]
     if y.ndim != 2 or len(y) != len(x) or not y.shape[1]:
-        raise ShapeError(
-            f"for {len(x)} samples the model gave shape {y.shape}: it must be (samples, classes) or one each"
-        )
+        wanted = "it must be (samples, classes) or one each"
+        raise ShapeError(f"for {len(x)} samples the model gave shape {y.shape}: {wanted}")
     return np.concatenate([np.zeros_like(y), y], axis=1) if y.shape[1] == 1 else y
 
 
@@ -114,9 +113,8 @@ def confusion_matrix(predictions: ArrayLike, labels: ArrayLike, *, names: Sequen
     known = predicted.shape[1] if predicted.ndim == 2 else 0
     predicted = class_numbers(predicted.argmax(axis=1) if known else predicted, "predictions")
     if len(predicted) != len(truth):
-        raise ShapeError(
-            f"there are {len(predicted)} predictions and {len(truth)} labels: one of each for every sample"
-        )
+        counts = f"{len(predicted)} predictions and {len(truth)} labels"
+        raise ShapeError(f"there are {counts}: one of each for every sample")
     classes = max(known, int(predicted.max()) + 1, int(truth.max()) + 1, len(names or ()))
     words = [one_line(str(name)) for name in names or range(classes)]
     if len(words) < classes:

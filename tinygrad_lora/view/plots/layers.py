@@ -138,9 +138,8 @@ def gradient_norms(model: Layer) -> Chart:
     if not gradients:
         why = "call backward() first" if trainable else "all its parameters are frozen"
         raise GradientError(f"no parameter of this {type(model).__name__} has a gradient: {why}")
-    norms = {
-        n: float(np.linalg.norm(finite(g, f"the gradient of {n}").astype(np.float64))) for n, g in gradients.items()
-    }
+    checked = {name: finite(g, f"the gradient of {name}").astype(np.float64) for name, g in gradients.items()}
+    norms = {name: float(np.linalg.norm(g)) for name, g in checked.items()}
     zeros = sum(not norm for norm in norms.values())
     missing = len(trainable) - len(gradients)
     frozen = len(model.named_parameters()) - len(trainable)

@@ -45,9 +45,8 @@ def loss_curves(histories: ArrayLike | Mapping[str, ArrayLike], *, smooth: int =
     '<svg'
     """
     window = check_size(smooth, "smooth")
-    runs = (
-        {one_line(str(k)): v for k, v in histories.items()} if isinstance(histories, Mapping) else {"loss": histories}
-    )
+    named = histories if isinstance(histories, Mapping) else {"loss": histories}
+    runs = {one_line(str(name)): history for name, history in named.items()}
     if not runs:
         raise ValueError("there is no history to show: pass the losses of a training, one number a step")
     if len(runs) > SERIES:
@@ -82,9 +81,8 @@ def _losses(name: str, history: ArrayLike) -> Array:
     lengths = {len(run) for run in history if isinstance(run, Sequence | np.ndarray) and np.ndim(run) == 1}
     if len(lengths) > 1:
         problem = f"{what} has seeds of {min(lengths):,} and of {max(lengths):,} steps"
-        raise ShapeError(
-            f"{problem}: a mean needs as many steps of each; cut them to {min(lengths):,}, or name them apart"
-        )
+        remedy = f"cut them to {min(lengths):,}, or name them apart"
+        raise ShapeError(f"{problem}: a mean needs as many steps of each; {remedy}")
     losses = finite(history, what, "the training diverged there: lower the learning rate").astype(np.float64)
     losses = losses[None] if losses.ndim == 1 else losses
     if losses.ndim != 2:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...files import FilePath, write_atomically
-from ..words.bundle import Shown
+from ..words.bundle import Shown, Written
 from ..words.markup import ASSETS, Markup, asset, element, page, script
 from .events import Event
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Pair = tuple[Event | None, Event | None]
 
 
-class SideBySide(Shown):
+class SideBySide(Written, Shown):
     """Two steppers that go together: iterate over pairs of steps, print them, save them, or show them in a notebook.
 
     Steps belong together that do the same at nodes of one name; one without a partner stands beside None.
@@ -88,9 +88,6 @@ class SideBySide(Shown):
 
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def _by_place(events: Iterable[Event]) -> dict[tuple[str, str, str, int], Event]:

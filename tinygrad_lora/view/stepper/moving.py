@@ -42,9 +42,8 @@ def sliders(walk: GraphWalk, last: Event, name: str, low: float | None, high: fl
     if leaf is None:
         raise ValueError(f"no leaf is called {name!r}; there are {', '.join(names)}")
     if leaf.size > MOST_NUMBERS or leaf.dtype.kind != "f":
-        raise ValueError(
-            f"{name} has {counted(leaf.size, 'number')} of {leaf.dtype}: up to {MOST_NUMBERS} real numbers can be moved"
-        )
+        problem = f"{name} has {counted(leaf.size, 'number')} of {leaf.dtype}"
+        raise ValueError(f"{problem}: up to {MOST_NUMBERS} real numbers can be moved")
     made = []
     for index in np.ndindex(leaf.shape):
         value = float(leaf.value[index])
@@ -65,9 +64,8 @@ def moved_states(walk: GraphWalk, leaf: ComputationNode, index: tuple[int, ...],
 
     array: Array = np.array(leaf.value)
     array[index] = place
-    other = ComputationNode(
-        leaf.op, (), leaf.params, leaf.shape, leaf.dtype, leaf.requires_gradient, array[()], leaf.name
-    )
+    kind = leaf.shape, leaf.dtype, leaf.requires_gradient
+    other = ComputationNode(leaf.op, (), leaf.params, *kind, array[()], leaf.name)
     graph = walk.graph.map(rebuilt, {leaf: other})
     nodes = dict(zip(graph.nodes, walk.graph.nodes, strict=True))
     states: dict[str, State] = {}

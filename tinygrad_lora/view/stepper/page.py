@@ -21,7 +21,7 @@ from ...files import FilePath, write_atomically
 from ..diagram.collapse import Open
 from ..diagram.data import Box
 from ..svg.draw import draw_svg, lay_out
-from ..words.bundle import Shown
+from ..words.bundle import Shown, Written
 from ..words.highlight import lines as colored
 from ..words.markup import ASSETS, Markup, asset, element, image, page, script
 from ..written import Excerpt
@@ -67,7 +67,7 @@ def step_through(
     return Stepper(timeline(obj, *arrays, seed=seed, title=title, open=open))
 
 
-class Stepper(Shown):
+class Stepper(Written, Shown):
     """The steps of one object: iterate over them, print them, save them, or show them as the last line of a cell."""
 
     def __init__(self, steps: Timeline, sliders: Sequence[Slider] = ()) -> None:
@@ -121,9 +121,6 @@ class Stepper(Shown):
         if path.suffix.lower() == ".txt":
             return write_atomically(path, self.text + "\n")
         return write_atomically(path, page(self.timeline.title, self.html, style=asset(ASSETS, "page.css")))
-
-    def __str__(self) -> str:
-        return self.text
 
     def __repr__(self) -> str:
         return f"<{len(self)} steps of {self.timeline.title}>"

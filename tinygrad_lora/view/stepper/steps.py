@@ -87,9 +87,8 @@ class GraphWalk:
         self.box_of = {node: few.box_of[name] for node, name in ids.items() if name in few.box_of}
         names = {box.id: box.label for box in self.diagram.boxes} | dict(self.layers)
         self.names = {node: names[box] for node, box in self.box_of.items()}  # where a step takes place
-        self.visible = {
-            node for node in self.box_of if self.box_of[node] not in self.layers or self.leaves_its_layer(node)
-        }
+        plain = {node for node, box in self.box_of.items() if box not in self.layers}
+        self.visible = {node for node in self.box_of if node in plain or self.leaves_its_layer(node)}
         edges = [(p, n) for n in self.box_of for p in n.parents if p in self.visible and self.between_boxes(n, p)]
         places = [*names.values(), *(f"{self.names[n]} -> {self.names[p]}" for p, n in edges)]
         self.width = min(WIDEST, max(map(len, places), default=0))

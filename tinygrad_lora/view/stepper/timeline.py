@@ -37,9 +37,8 @@ def timeline(
     frame = user_frame(sys._getframe())
     if isinstance(obj, CompiledFunction):
         if seed is not None:
-            raise TypeError(
-                "the steps of a compiled function are its passes: no gradient is sent back, so pass no seed"
-            )
+            reason = "no gradient is sent back, so pass no seed"
+            raise TypeError(f"the steps of a compiled function are its passes: {reason}")
         return _passes(obj.prepare(*arrays) if arrays else obj, title)
     if isinstance(obj, Layer):
         if len(arrays) != 1:
@@ -55,10 +54,8 @@ def timeline(
     if isinstance(obj, Graph):
         return _of_graph(obj, arrays, seed, title, UserCode(obj, frame, variables=True), open)
     if not callable(obj):
-        raise TypeError(
-            f"a node, a Graph, a layer, a function or a compiled function can be stepped through, not "
-            f"{type(obj).__name__}"
-        )
+        kinds = "a node, a Graph, a layer, a function or a compiled function"
+        raise TypeError(f"{kinds} can be stepped through, not {type(obj).__name__}")
     arguments = tuple(x for x in arrays if isinstance(x, ARRAY))
     graph = trace(LineRecord().noting(obj), *arrays)
     code = UserCode(graph, frame, [obj])
@@ -69,7 +66,7 @@ def _of_graph(
     graph: Graph, arguments: tuple[Any, ...], seed: ArrayLike | None, title: str | None, code: UserCode, open: Open
 ) -> Timeline:
     """The steps of a graph on arrays or on nodes with values, rebuilt so that every node has its value."""
-    inputs = graph.inputs[: len(graph.inputs) - len(graph.captured)]
+    inputs = graph.arguments
     if len(inputs) != len(arguments):
         raise TraceError(f"the graph {_miscounted(inputs, arguments)}")
     arrays = tuple(x.value if isinstance(x, ComputationNode) else np.asarray(x) for x in arguments)

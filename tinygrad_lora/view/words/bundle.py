@@ -6,6 +6,7 @@ from typing import Any
 
 from .markup import image
 
+Kinds = Iterable[str] | None  # MIME types
 Forms = Mapping[str, Callable[[], str]]  # by MIME type; functions, so that only what is asked for is drawn
 
 
@@ -18,9 +19,7 @@ class Shown:
         """The forms of this object: its text and its HTML, unless a class has others."""
         return {"text/plain": lambda: str(self), "text/html": lambda: self.html}
 
-    def _repr_mimebundle_(
-        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
-    ) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Kinds = None, exclude: Kinds = None, **_: Any) -> dict[str, Any]:
         """The forms that Jupyter asks for: those in `include` (None: all), without those in `exclude`."""
         forms = self._forms()
         wanted = set(forms if include is None else include) - set(exclude or ())
@@ -35,23 +34,24 @@ def picture_forms(text: Callable[[], str], svg: Callable[[], str], alternative: 
     }  # fmt: skip
 
 
-class Typeset:
-    """A formula, which `print` shows as its `.text` and a notebook as its `.latex`."""
+class Written:
+    """What `print` shows as its `.text`."""
 
     def __str__(self: Any) -> str:
         return str(self.text)
 
-    __repr__ = __str__
+
+class Typeset(Written):
+    """A formula, which `print` shows as its `.text` and a notebook as its `.latex`."""
+
+    __repr__ = Written.__str__
 
     def _repr_latex_(self: Any) -> str:
         return f"$$\n{self.latex}\n$$"
 
 
-class Explained:
+class Explained(Written):
     """An explanation, which `print` shows as its `.text` and a notebook as its `.html`."""
-
-    def __str__(self: Any) -> str:
-        return str(self.text)
 
     def _repr_html_(self: Any) -> str:
         return str(self.html)

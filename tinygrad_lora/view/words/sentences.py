@@ -1,13 +1,15 @@
 """Arrays and names in a few words: all numbers of a small array, a summary of a large one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from fractions import Fraction
 from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from ...compiler.text.lines import columns
 
 ROWS, COLUMNS = 3, 4  # an array up to this size is written out
 WIDEST = 48  # the largest width of a column of a table; a longer cell shifts its own line only
@@ -104,7 +106,6 @@ def _row(numbers: Any) -> str:
     return f"[{', '.join(number(x) for x in numbers)}]"
 
 
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of text with aligned columns."""
-    widths = [min(WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def table(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
+    """Rows of text with aligned columns, some to the right."""
+    return columns(rows, right, WIDEST)

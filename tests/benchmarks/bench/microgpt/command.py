@@ -21,7 +21,8 @@ from ..workloads import ONE
 from . import model
 from .trainers import THIRTEENTH, compiling
 
-WRITTEN = ("ours", "ours-eager", "naive", "torch", "torch.compile", "jax", "micrograd")
+PADDED = {"ours-padded": "ours", "jax-padded": "jax"}  # one program for names of all lengths
+WRITTEN = ("ours", "ours-padded", "ours-eager", "naive", "torch", "torch.compile", "jax", "jax-padded", "micrograd")
 COMPILED = ("ours", "torch.compile", "jax")
 SLOW = {"micrograd": 14}  # so many steps take as long as all of the others: one for each length
 TOLERANCE = 1e-6  # the losses of all steps must agree so far
@@ -44,7 +45,7 @@ def compare(
     if min(steps, rounds) < 1 or seed < 0:
         raise ValueError(f"steps must be at least 1 and seed 0 or more, not {steps} and {seed}")
     names = dict.fromkeys(["ours", "naive", *peers])
-    answers: list[Answer] = [{"peer": name, "reason": missing(name), "rounds": []} for name in names]
+    answers: list[Answer] = [{"peer": name, "reason": missing(PADDED.get(name, name)), "rounds": []} for name in names]
     with ExitStack() as stack:
         ready = []
         for answer in track([answer for answer in answers if not answer["reason"]], f"{steps:,} names"):
@@ -78,7 +79,8 @@ def table(answers: Sequence[Answer], steps: int) -> str:
         "compiling for the first length", "for the thirteenth", "against the first", "losses differ by",
     ]]  # fmt: skip
     for answer in answers:
-        name = f"{answer['peer']} ({PEERS[answer['peer']].title})"
+        name = answer["peer"]
+        name += " (names padded to one length)" if name in PADDED else f" ({PEERS[name].title})"
         if answer["reason"]:
             rows.append([name, answer["reason"], *[""] * 7])
             continue

@@ -1,4 +1,4 @@
-"""JAX: the whole step is one compiled function, anew for each length of names."""
+"""JAX: the whole step is one compiled function, anew for each length of names, or once for names of one length."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from . import model
 from .model import Trainer
 
 
-def trainer(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
+def trainer(weights: Mapping[str, Any], size: model.NameSize, padded: bool = False) -> Trainer:
     jax = library(double=True)
     jnp = jax.numpy
     b1, b2 = model.BETAS
 
     def loss_of(p: Mapping[str, Any], inputs: Any, targets: Any) -> Any:
-        return formulas.name_loss(jnp, p, inputs, targets, size.heads)
+        labels, mask = targets if padded else (targets, None)
+        return formulas.name_loss(jnp, p, inputs, labels, size.heads, mask)
 
     def advance(state: Any, rate: Any, inputs: Any, targets: Any) -> Any:
         p, means, squares, time = state
@@ -37,6 +38,8 @@ def trainer(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
 
     def step(inputs: Any, targets: Any) -> float:
         nonlocal state, done
+        if padded:
+            inputs, targets = model.padded((inputs, targets), size.block)
         loss, state = run(state, model.rate(done), inputs, targets)
         done += 1
         return float(jax.block_until_ready(loss))

@@ -74,6 +74,17 @@ def encoded(name: str) -> Name:
     return np.array(tokens[:-1]), np.array(tokens[1:])
 
 
+def padded(name: Name, block: int) -> Name:
+    """The name filled up to `block` tokens: inputs (block,), and (2, block), the targets and a 1 for each that counts.
+
+    No token sees those behind it, so the padding changes nothing but the mean, in which it does not count.
+    """
+    inputs, targets = np.full(block, MARK), np.zeros((2, block), int)
+    time = len(name[0])
+    inputs[:time], targets[0, :time], targets[1, :time] = *name, 1
+    return inputs, targets
+
+
 def name_of_length(rng: np.random.Generator, letters: int) -> str:
     """A name that can be spoken: consonants and vowels take turns, mostly."""
     vowel, name = bool(rng.integers(2)), ""

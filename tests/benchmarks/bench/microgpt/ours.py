@@ -64,6 +64,13 @@ def compiled(weights: Mapping[str, Any], size: model.NameSize, **options: Any) -
     return Trainer(step, lambda: _weights(gpt), step)
 
 
+def padded(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
+    """One generated step for all names, which are filled up to the same length."""
+    gpt, adam = _model(weights, size)
+    step = tl.compile_training_step(gpt, lambda scores, target: tl.cross_entropy(scores, target[0], target[1]), adam)
+    return Trainer(lambda *name: step(*model.padded(name, size.block)), lambda: _weights(gpt), step)
+
+
 def eager(weights: Mapping[str, Any], size: model.NameSize) -> Trainer:
     """The same without the compiler."""
     gpt, adam = _model(weights, size)

@@ -31,6 +31,8 @@ def trainer(name: str, weights: Mapping[str, Any], size: NameSize) -> Trainer:
 
         if name == "ours-eager":
             return ours.eager(weights, size)
+        if name == "ours-padded":
+            return ours.padded(weights, size)
         without = {"without": (name.removeprefix(WITHOUT),)} if name.startswith(WITHOUT) else {}
         return ours.compiled(weights, size, **without, engine="numba" if name == "ours-numba" else "numpy")
     if name in ("torch", "torch.compile"):
@@ -38,10 +40,10 @@ def trainer(name: str, weights: Mapping[str, Any], size: NameSize) -> Trainer:
         from . import torch
 
         return torch.trainer(weights, size, compiler(name))
-    if name == "jax":
+    if name in ("jax", "jax-padded"):
         from . import jax
 
-        return jax.trainer(weights, size)
+        return jax.trainer(weights, size, padded=name == "jax-padded")
     if name == "micrograd":
         from . import micrograd
 

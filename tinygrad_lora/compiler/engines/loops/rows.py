@@ -40,7 +40,7 @@ class KernelWriter:
             self._assign(node)
         if not inner:
             return
-        sums = [node for node in inner if node in k.rows or (node in k.later and len(k.shape) - 1 in _axis(node))]
+        sums = [node for node in inner if node in k.rows or (node in k.later and self.rows in node.params["axis"])]
         for node in sums:
             self.now[node] = self._scalar(node, self.rows)
             w.say(f"{self.now[node]} = {_nothing(node)}")
@@ -119,7 +119,7 @@ class KernelWriter:
 
     def _total(self, node: Node) -> str:
         """The element of a sum over rows that this element goes into."""
-        w, reduced = self.w, _axis(node)
+        w, reduced = self.w, node.params["axis"]
         axes = [FIXED if k in reduced or n == 1 else Axis(k) for k, n in enumerate(self.kernel.shape)]
         kept = axes if node.params["keepdims"] else [axis for k, axis in enumerate(axes) if k not in reduced]
         return w.at(w.define(node), kept, w.letters)
@@ -130,11 +130,6 @@ class KernelWriter:
         text = part if operand.dtype == node.dtype or part == self.now.get(node) else f"{short(node.dtype)}({part})"
         combine = "plus" if node.op is ops.reduce_sum else "larger" if node.dtype.kind == "f" else "max"
         self.w.say(f"{total} = {combine}({total}, {text})", node)
-
-
-def _axis(node: Node) -> tuple[int, ...]:
-    axis: tuple[int, ...] = node.params["axis"]
-    return axis
 
 
 def _nothing(node: Node) -> str:

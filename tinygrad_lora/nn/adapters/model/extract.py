@@ -213,9 +213,8 @@ def _of_adapted(path: str, layer: Any, with_adapters: bool) -> Mapping[str, Any]
     """The parameters of one layer, whose adapters add to its bias where they have one."""
     if isinstance(layer, TrainedCopy):
         if with_adapters and layer.active and layer.in_use is layer.base and layer.mode != "disabled":
-            raise AdaptError(
-                f"{path!r} mixes {listed(layer.active)}, which is no one layer: activate one adapter first"
-            )
+            mixed = f"{path!r} mixes {listed(layer.active)}, which is no one layer"
+            raise AdaptError(f"{mixed}: activate one adapter first")
         parameters = (layer.in_use if with_adapters else layer.base).named_parameters()
     else:
         parameters = {"weight": layer.weight, "bias": layer.bias}

@@ -127,10 +127,8 @@ def _kind_of(settings: AdapterSettings) -> type[Adapter]:
     """The class of the adapters. Raises AdaptError, which lists the names, if there is none."""
     variant: str | type[Adapter] = settings.residual or settings.variant
     if settings.residual and settings.variant not in ("lora", settings.init):
-        raise AdaptError(
-            f"init={settings.init!r} is a variant itself, so it does not go with variant={settings.variant!r}: "
-            "choose one"
-        )
+        other = f"it does not go with variant={settings.variant!r}"
+        raise AdaptError(f"init={settings.init!r} is a variant itself, so {other}: choose one")
     if isinstance(variant, type) and issubclass(variant, Adapter):
         return variant
     kinds: dict[Any, type[Adapter]] = {"lora": LoRALayer, **VARIANTS}
@@ -169,16 +167,12 @@ def _without_idle_patterns(settings: AdapterSettings, layers: Iterable[str]) -> 
 def _check_free(layers: Mapping[str, Layer], name: str) -> None:
     """Raise AdaptError for a layer that cannot be adapted, or has an adapter of this name."""
     if adapted := [path for path, x in layers.items() if isinstance(x, AdaptedLayer) and name in x.adapters]:
-        raise AdaptError(
-            f"these layers have an adapter already: {listed(adapted)}; leave them out with exclude_modules, or give "
-            f"the new one another name than {name!r}"
-        )
+        remedy = f"leave them out with exclude_modules, or give the new one another name than {name!r}"
+        raise AdaptError(f"these layers have an adapter already: {listed(adapted)}; {remedy}")
     if "" in layers and not isinstance(whole := layers[""], AdaptedLayer):
         kind, instead = type(whole).__name__, "LoRALinear" if isinstance(whole, Linear) else "LoRAEmbedding"
-        raise AdaptError(
-            f"the model is itself a{'n' * (kind[0] in 'AEIO')} {kind}, which cannot be replaced in place: "
-            f"use {instead}(model, rank)"
-        )
+        problem = f"the model is itself a{'n' * (kind[0] in 'AEIO')} {kind}, which cannot be replaced in place"
+        raise AdaptError(f"{problem}: use {instead}(model, rank)")
 
 
 def _check_kinds(layers: Mapping[str, Layer]) -> None:
@@ -186,10 +180,9 @@ def _check_kinds(layers: Mapping[str, Layer]) -> None:
     kinds = {path: next((k for k in (Linear, Embedding) if isinstance(x, k)), None) for path, x in layers.items()}
     if own := [path for path, kind in kinds.items() if kind and not computes(layers[path], kind)]:
         names = ", ".join(f"{path!r} ({type(layers[path]).__name__})" for path in own)
-        raise AdaptError(
-            f"these layers compute more than their weight says, and an adapter stands beside the weight alone: "
-            f"{names}; leave them out with exclude_modules, or make each a layer that holds a plain one"
-        )
+        problem = "these layers compute more than their weight says, and an adapter stands beside the weight alone"
+        remedy = "leave them out with exclude_modules, or make each a layer that holds a plain one"
+        raise AdaptError(f"{problem}: {names}; {remedy}")
 
 
 # --- Making ---

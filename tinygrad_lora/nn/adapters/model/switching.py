@@ -258,9 +258,8 @@ def merge_and_unload(model: Layer) -> Any:
         if isinstance(layer, TrainedCopy) and layer.active and layer.in_use is layer.base:
             raise AdaptError(f"a mixture of {listed(layer.active)} is no one layer: activate one adapter first")
     merge_untied(model)
-    plain: dict[int, Layer] = {
-        id(layer): layer.in_use if isinstance(layer, TrainedCopy) else layer.base for layer in layers
-    }
+    copies = {layer for layer in layers if isinstance(layer, TrainedCopy)}
+    plain: dict[int, Layer] = {id(layer): layer.in_use if layer in copies else layer.base for layer in layers}
     replace_layers(model, plain)
     keep_settings(model, {})
     return plain.get(id(model), model).freeze()
@@ -281,11 +280,11 @@ def merge_untied(model: Layer) -> list[MergeableLayer]:
     if tied := [name for name, layer in merged.items() if layer.weight in elsewhere or uses[layer.weight] > 1]:
         for layer in waiting:
             layer.unmerge()
-        raise AdaptError(
-            f"the weight of {listed(tied)} is tied to another place, which the adapter does not change: merged for "
-            "good, that place would change too, or the tie end. Keep the adapter, as merge_all(model) does, or first "
-            "give the other place a parameter of its own: tl.parameter(layer.weight.value)"
-        )
+        problem = f"the weight of {listed(tied)} is tied to another place, which the adapter does not change"
+        reason = "merged for good, that place would change too, or the tie end"
+        own = "a parameter of its own: tl.parameter(layer.weight.value)"
+        remedy = f"Keep the adapter, as merge_all(model) does, or first give the other place {own}"
+        raise AdaptError(f"{problem}: {reason}. {remedy}")
     return waiting
 
 

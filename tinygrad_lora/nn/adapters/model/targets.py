@@ -86,11 +86,9 @@ def chosen_modules(model: Layer, words: Collection[str] | None) -> dict[str, Any
     return chosen
 
 
-def by_pattern(
-    names: Iterable[str], default: Value, patterns: Mapping[str, Value] | None, what: str
-) -> dict[str, Value]:
+def by_pattern(names: Iterable[str], default: Value, patterns: Mapping[str, Value], what: str) -> dict[str, Value]:
     """The value for each name: that of the first pattern that fits it or its last parts, or the default."""
-    patterns, names = dict(patterns or {}), list(names)
+    patterns, names = dict(patterns), list(names)
     check_words(list(patterns), what, patterns=True)
     first = {name: next((k for k in patterns if fits_pattern(name, k)), None) for name in names}
     if unused := [k for k in patterns if not any(fits_pattern(name, k) for name in names)]:

@@ -122,9 +122,8 @@ def _from_factors(path: str, layer: MergeableLayer, own: Weights, combination: s
         return side_by_side(factors, scaled)
     if len({part.rank for part in parts.values()}) > 1:
         ranks = ", ".join(f"{n!r} {part.rank}" for n, part in parts.items())
-        raise AdaptError(
-            f"{combination!r} needs adapters of one rank, in {path!r} they are {ranks}: use 'cat' or 'svd'"
-        )
+        problem = f"{combination!r} needs adapters of one rank, in {path!r} they are {ranks}"
+        raise AdaptError(f"{problem}: use 'cat' or 'svd'")
     return factor_by_factor(factors, scaled, combination, **options)
 
 

@@ -5,7 +5,6 @@ from typing import Any, Self
 import numpy as np
 
 from ....errors import ShapeError
-from ...linear import Seed
 from ..lora import LoRALayer
 
 
@@ -30,11 +29,9 @@ class BesideWeight(LoRALayer):
         raise TypeError(_remedy(cls, "arrays"))
 
     @classmethod
-    def for_layer(
-        cls, base: Any, rank: int, alpha: float | None = -1, *, seed: Seed = None, name: str = "lora", **options: Any
-    ) -> Self:
+    def for_layer(cls, base: Any, rank: int, alpha: float | None = -1, **options: Any) -> Self:
         """An adapter of the base's sizes and dtype, at its start."""
-        return super().for_layer(base, rank, alpha, seed=seed, name=name, weight=base.weight.value, **options)
+        return super().for_layer(base, rank, alpha, weight=base.weight.value, **options)
 
     def begin(self, weight: Any, name: str) -> None:
         """Take the start from this weight (in, out). `name` goes before the names of new parameters."""
