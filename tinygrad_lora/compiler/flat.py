@@ -27,7 +27,10 @@ class Flat:
 
     def __init__(self, nodes: Nodes, name: str) -> None:
         self.nodes = list(nodes)
-        self.memory = _aligned(sum(node.size for node in nodes), nodes[0].dtype)
+        size = sum(node.size for node in nodes) * nodes[0].dtype.itemsize
+        # From the start of a cache line on: else every other write would go to two of them.
+        room = np.empty(size + CACHE_LINE, np.uint8)
+        self.memory = room[-room.ctypes.data % CACHE_LINE :][:size].view(nodes[0].dtype)
         whole = self.memory.view()
         whole.setflags(write=False)
         self.leaf, self.inside = (
@@ -106,13 +109,6 @@ class Storage:
             p.created = now
         self._seen = now if PARAMETER.changed == self._seen else -1  # -1: another thread assigned something meanwhile
         PARAMETER.changed = now
-
-
-def _aligned(size: int, dtype: Any) -> Any:
-    """A vector that starts where a cache line does: half of an unaligned one's elements are written across two."""
-    memory = np.empty(size * dtype.itemsize + CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + size * dtype.itemsize].view(dtype)
 
 
 def _groups(optimizer: Any) -> list[list[int]]:

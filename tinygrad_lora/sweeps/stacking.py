@@ -92,12 +92,9 @@ def _elementwise(node: Node, operands: list[Operand], n: int) -> Any:
     return node.op(*_aligned(operands, node.ndim), **node.params)
 
 
-def _unary(node: Node, operands: list[Operand], n: int) -> Any:
-    return node.op(operands[0].new, **node.params)
-
-
 def _transpose(node: Node, operands: list[Operand], n: int) -> Any:
-    return _unary(node, operands, n) if node.ndim == 2 else _shaped(_rows(operands[0], n).mT, (n, *node.shape))
+    x = operands[0]
+    return x.new.mT if node.ndim == 2 else _shaped(_rows(x, n).mT, (n, *node.shape))
 
 
 def _matmul(node: Node, operands: list[Operand], n: int) -> Any:
@@ -137,13 +134,12 @@ def _take(node: Node, operands: list[Operand], n: int) -> Any:
     if not x.stacked:
         alone = len(indices) == 1 and first.ndim
         return _shaped(ops.take(x.new, _rows(indices[0], n)), shape) if alone else ops.take(x.new, *aligned)
-    if not first.known or indices[0].stacked or first.value.min(initial=0) < 0:
+    known = first.known and not indices[0].stacked and first.ndim == 1 and first.value.min(initial=0) >= 0
+    if not known or any(index.one.shape != first.shape for index in indices):
         return ops.take(x.new, constant(runs), *aligned)
     # Rows that are known, as in a loss: the rows of all runs are one list, and the program a simpler one.
-    rows = runs * x.one.shape[0] + first.value
-    if first.ndim != 1 or any(index.one.shape != first.shape for index in indices):
-        return ops.take(_rows(x, n), constant(rows), *aligned[1:])
-    return _shaped(ops.take(_rows(x, n), constant(rows.reshape(-1)), *(_rows(i, n) for i in indices[1:])), shape)
+    rows = constant((runs * x.one.shape[0] + first.value).reshape(-1))
+    return _shaped(ops.take(_rows(x, n), rows, *(_rows(index, n) for index in indices[1:])), shape)
 
 
 def _scatter_add(node: Node, operands: list[Operand], n: int) -> Any:
@@ -158,7 +154,7 @@ def _numbered(indices: list[Operand], n: int) -> tuple[Any, list[Node]]:
 
 
 RULES: dict[Op, Rule] = {
-    ops.transpose: _transpose, ops.identity: _unary, ops.stop_gradient: _unary, ops.matmul: _matmul,
+    ops.transpose: _transpose, ops.identity: _elementwise, ops.stop_gradient: _elementwise, ops.matmul: _matmul,
     ops.reduce_sum: _reduce, ops.reduce_max: _reduce, ops.place: _place, ops.concatenate: _concatenate,
     ops.take: _take, ops.scatter_add: _scatter_add,
     ops.reshape: lambda node, operands, n: _shaped(operands[0].new, (n, *node.shape)),

@@ -78,6 +78,7 @@ def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> lis
     """
     if not cache_blocks or not any(_large(node) for node in order):
         return [Unit((node,)) for node in order]
+    order = chained(order, graph)
     position = {node: i for i, node in enumerate(order)}
     done: set[Node] = set()
     units: list[Unit] = []
@@ -87,6 +88,20 @@ def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> lis
             done.update(members)
             units += _units(members)
     return units
+
+
+def chained(order: Sequence[Node], graph: Graph) -> list[Node]:
+    """The same operations, with nothing between those that could run block by block.
+
+    Numbers that depend on no array come first, and large arrays that depend on arguments alone wait for their reader.
+    """
+    made, place = set(order), {node: float(i) for i, node in enumerate(order)}
+    for node in order:
+        if not node.shape and all(place[p] < 0 for p in node.parents if p in made):
+            place[node] = -1
+        elif node.op.elementwise and _large(node) and made.isdisjoint(node.parents):
+            place[node] = min([place[user] for user in graph.users[node] if user in made], default=len(order)) - 0.5
+    return sorted(order, key=place.__getitem__)
 
 
 def _units(members: list[Node]) -> list[Unit]:
