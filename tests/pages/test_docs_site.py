@@ -117,7 +117,7 @@ def test_an_entry_has_equation_shapes_gradients_errors_and_source():
     assert r"$Y = A B$, so $\bar A = \bar Y B^\top$" in entry
     assert "`tl.matmul(A, B)` with A (4, 3), B (3, 2) gives (4, 2)" in entry
     assert "<mtable" in entry and "class Matmul(Op):" in entry and "def vjp(self, g, y, a, b):" in entry
-    entry = text.partition("::::::{py:function} cross_entropy(logits, labels)")[2].partition("\n::::::\n")[0]
+    entry = text.partition("::::::{py:function} cross_entropy(logits, labels, mask=None)")[2].partition("\n::::::\n")[0]
     assert "{py:exc}`ShapeError <tinygrad_lora.errors.ShapeError>`" in entry and "<img" in entry
 
 
