@@ -1,5 +1,7 @@
 """The statements of a planned program that compute a node: into its place in the memory, as a number, or as a view."""
 
+from math import prod
+
 from ...core import ops
 from ...core.node import ComputationNode as Node
 from ..operations import gives_number, inner_product
@@ -67,8 +69,8 @@ class Statements:
             lines = [f"{self.words.use('np.copyto')}({out}, {formula})"]
         elif node.op is ops.concatenate and any(whole is node for whole, _ in self.plan.parts.values()):
             lines = self._missing_parts(node, out)
-        elif finds_by_index(node) and not unit.rows and self.uses("largest_by_index"):
-            lines = [self._largest(node, out)]
+        elif finds_by_index(node) and self.uses("largest_by_index"):
+            lines = [self._largest(node, out, unit)]
         else:
             operands = [self.variables.in_block(self.variables.operand(p), p, node, unit) for p in node.parents]
             ready = self.words.number if self.uses("ready_numbers") else lambda value, dtype: repr(value)
@@ -86,13 +88,16 @@ class Statements:
         self.lowered.choices["small_dot" if ".dot(" in text else "matmul"] += 1
         return text
 
-    def _largest(self, node: Node, out: str) -> str:
+    def _largest(self, node: Node, out: str, unit: Unit) -> str:
         """The call that takes the largest of each row from the place where it is."""
         self.lowered.choices["largest_by_index"] += 1
-        x, axis, columns = self.code[node.parents[0]].text, node.parents[0].ndim - 1, node.parents[0].shape[-1]
-        rows = f"np.arange(0, {node.size * columns}, {columns}).reshape({node.shape})"
+        operand = node.parents[0]
+        x, columns = self.variables.in_block(self.code[operand].text, operand, node, unit), operand.shape[-1]
+        shape = (unit.rows or node.shape[0], *node.shape[1:])
+        starts = self.words.ready(f"np.arange(0, {prod(shape) * columns}, {columns}).reshape({shape})", "starts")
+        left = f"[{self.words.word('left')}]" if unit.rows and unit.length % unit.rows else ""
         keep = ", keepdims=True" if node.params["keepdims"] else ""
-        return f'{x}.take({x}.argmax({axis}{keep}) + {self.words.ready(rows, "starts")}, None, {out}, "clip")'
+        return f'{x}.take({x}.argmax({operand.ndim - 1}{keep}) + {starts}{left}, None, {out}, "clip")'
 
     def _missing_parts(self, node: Node, out: str) -> list[str]:
         """Copies of the parts of a vector that are not there yet."""
