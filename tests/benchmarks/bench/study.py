@@ -58,12 +58,13 @@ def rotated_digits(steps: int) -> Task:
 
 
 def swapped_words(steps: int) -> Task:
-    """MiniLM, which is blind to the order of words, learns to see whether two were swapped: 24 runs."""
+    """MiniLM, which is blind to the order of words, learns to see whether two were swapped: 36 runs."""
     reader = load_minilm()
     short = [sentence for sentence in movie_sentences() if len(reader.tokenizer.encode(sentence)) <= TOKENS - 1]
     learned, tested = word_order(short, tested=300)
     task = Classifying(reader, learned, tested)
-    grid = {"variant": ["lora", "rslora", "lora_plus", "pissa"], "rank": [8], "lr": [2.5e-4, 1e-3], "seed": list(SEEDS)}
+    rates, variants = [6e-5, 2.5e-4, 1e-3], ["lora", "rslora", "lora_plus", "pissa"]
+    grid = {"variant": variants, "rank": [8], "lr": rates, "seed": list(SEEDS)}
     pairs = (task.tokens, task.labels), (task.test_tokens, task.test_labels)
     options = {"exclude_modules": ["head", "pooler.dense"], "modules_to_save": ["head"]}
     return Task(task.model, *pairs, grid, steps or 100, 32, options)
