@@ -5,7 +5,6 @@ depends on another run, not even where that one is not finite any more.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from operator import or_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,13 +60,20 @@ def _aligned(operands: list[Operand], ndim: int) -> list[Node]:
 def _below(node: Node, operands: list[Operand], n: int) -> list[Node] | None:
     """The operands with the rows of all runs below each other; None where that is not all that happens to rows.
 
-    Then n runs are one run with n times as many rows, and the program for them is as simple.
+    Then n runs are one run with n times as many rows, and the program for them is as simple. Of a constant there shall
+    not be n.
     """
-    with_rows = [x.one.ndim == node.ndim and x.one.shape[:1] == node.shape[:1] for x in operands]
-    without = (not x.stacked and (x.one.ndim < node.ndim or x.one.shape[0] == 1) for x in operands)
-    if not node.shape or not all(map(or_, with_rows, without)):
+
+    def own(x: Operand) -> bool:
+        of_run = x.stacked or not x.one.known
+        return of_run and x.one.ndim == node.ndim and x.one.shape[:1] == node.shape[:1]
+
+    def shared(x: Operand) -> bool:
+        return not x.stacked and (x.one.ndim < node.ndim or x.one.shape[0] == 1)
+
+    if not node.shape or not all(own(x) or shared(x) for x in operands):
         return None
-    return [_rows(x, n) if with_own else x.new for x, with_own in zip(operands, with_rows, strict=True)]
+    return [_rows(x, n) if own(x) else x.new for x in operands]
 
 
 def _rows(x: Operand, n: int) -> Any:
