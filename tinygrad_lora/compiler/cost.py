@@ -9,9 +9,7 @@ from math import prod
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ..core import ops
-from ..core.graph import Graph
-from ..core.node import ComputationNode
+from ..core import ComputationNode, Graph, ops
 from .patterns import packed
 
 NS_PER_CALL = 500.0  # entering and leaving a NumPy function, and making its result
@@ -96,8 +94,7 @@ def graph_cost(graph: Graph) -> Cost:
             kind = node.op, id(node.params), *map(_kind, (node, *node.parents))
             cost, _ = kinds.get(kind) or kinds.setdefault(kind, (node_cost(node), node.params))
             known[node] = cost
-    costs = [known[node] for node in graph.nodes]
-    return Cost(*map(sum, zip(*costs, strict=True)))
+    return Cost(*map(sum, zip(*[known[node] for node in graph.nodes], strict=True)))
 
 
 def planned_cost(graph: Graph, frozen: Iterable[ComputationNode] = ()) -> Cost:

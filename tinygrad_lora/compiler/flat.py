@@ -5,6 +5,7 @@ takes it over before it runs.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -33,10 +34,8 @@ class Flat:
         self.memory = room[-room.ctypes.data % CACHE_LINE :][:size].view(nodes[0].dtype)
         whole = self.memory.view()
         whole.setflags(write=False)
-        self.leaf, self.inside = (
-            ComputationNode(PARAMETER, (), {}, array.shape, array.dtype, False, array, name)
-            for array in (whole, self.memory)
-        )
+        leaf = partial(ComputationNode, PARAMETER, (), {}, whole.shape, whole.dtype, False)
+        self.leaf, self.inside = leaf(whole, name), leaf(self.memory, name)
         ends = list(accumulate(node.size for node in nodes))
         self.parts = [slice(end - node.size, end) for node, end in zip(nodes, ends, strict=True)]
         self.views = [whole[part].reshape(node.shape) for node, part in zip(nodes, self.parts, strict=True)]

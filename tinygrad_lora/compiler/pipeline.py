@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..boundary.nodes import refuse_replacement
-from ..core.graph import Graph
-from ..core.node import ComputationNode as Node
+from ..core import ComputationNode as Node, Graph
 from ..errors import GraphError, PassError
 from .cost import Cost, graph_cost, planned_cost
 from .passes.collect_factors import collect_factors
@@ -93,8 +92,7 @@ def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT)
     costs more is declined, and its snapshot says so. A row of several passes must make the graph cheaper; if it does
     not, it counts as if it had not been tried.
     """
-    rows = [row if isinstance(row, tuple) else (row,) for row in passes]
-    *repeated, last = rows or [()]
+    *repeated, last = [row if isinstance(row, tuple) else (row,) for row in passes] or [()]
     cost = graph_cost(graph)
     settled: dict[tuple[Pass, ...], Graph] = {}  # the graph in which a row found nothing: it would find nothing again
     for _ in range(MOST_ROUNDS):

@@ -4,8 +4,7 @@ import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ..core.graph import Graph
-from ..core.node import ComputationNode
+from ..core import ComputationNode, Graph
 from .cost import Cost, graph_cost
 from .pipeline import Snapshot
 from .planned.write import Planned

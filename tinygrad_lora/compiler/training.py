@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..boundary.arrays import real_array
-from ..core import ops
+from ..core import ComputationNode, Graph, ops, topological_order
 from ..core.autodiff import gradients
-from ..core.graph import Graph, topological_order
-from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError, ShapeError
 from ..recomputation import later
 from .calling import Arguments

@@ -67,8 +67,7 @@ def keep_classifier(task: Classifying, settings: TrainingSettings, folder: FileP
         ("Linear probe, frozen network", f"{probe:.1%} of {tested} held-out texts are right"),
         ("With LoRA", f"{accuracy:.1%}"),
     ]
-    title = f"{task.name}: {' or '.join(task.classes)}?"
-    return [(title, rows), _about(training), _listed(files)]
+    return [(f"{task.name}: {' or '.join(task.classes)}?", rows), _about(training), _listed(files)]
 
 
 def _listed(files: Sequence[Path]) -> Table:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 from ..planned.write import Planned
 from .blocks import Loop, Start, cut
 from .buffers import Buffer

@@ -8,9 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node, Op, Shape
+from ...core import ComputationNode as Node, Graph, Op, Shape, ops
 from ..patterns import rewrite_unshared, shaped
 
 REDUCTIONS = (ops.reduce_sum, ops.reduce_max)

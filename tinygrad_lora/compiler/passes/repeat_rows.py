@@ -5,9 +5,7 @@ Why it is legal. Broadcasting means: add b to every row. A matrix that holds b i
 
 from collections.abc import Iterable
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..patterns import settled
 from .merge_duplicates import merge_duplicates
 

@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...core import ops
-from ...core.node import ComputationNode as Node, Op
+from ...core import ComputationNode as Node, Op, ops
 from ..operations import row_products, ufunc_call
 from ..text.expressions import name as variable, written
 

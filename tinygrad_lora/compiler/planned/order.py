@@ -7,9 +7,7 @@ them runs faster on a few rows at a time, while these are in the cache. So neigh
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..operations import row_products, ufunc_call
 from ..patterns import is_constant
 
@@ -162,9 +160,8 @@ def _by_rows(node: Node) -> bool:
         return node.ndim == 2 and node.shape[1] == 1 and is_constant(node.parents[1])
     if node.op is ops.reshape:  # a column of sums
         return node.parents[0].op is row_products and node.shape[0] == node.parents[0].shape[0]
-    if not ufunc_call(node.op)[0] and node.op not in (ops.cast, row_products):
-        return False
-    return any(cut_along(p, node) for p in node.parents)
+    by_rows = ufunc_call(node.op)[0] or node.op in (ops.cast, row_products)
+    return bool(by_rows) and any(cut_along(p, node) for p in node.parents)
 
 
 def cut_along(operand: Node, node: Node) -> bool:

@@ -2,8 +2,7 @@
 
 from math import prod
 
-from ...core import ops
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, ops
 from ..operations import gives_number, inner_product
 from ..text.expressions import expression
 from ..text.lines import Statement, dtype_source

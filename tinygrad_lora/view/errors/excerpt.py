@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...core.graph import Graph, topological_order
-from ...core.node import ComputationNode
+from ...core import ComputationNode, Graph, topological_order
 from ..diagram.data import Diagram, diagram
 from ..diagram.layers import Ids
 from ..svg.draw import draw_image
