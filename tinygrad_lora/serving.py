@@ -213,10 +213,8 @@ def _factors(model: Layer, name: str, served: Mapping[str, PerSampleLinear]) -> 
         parts: list[Any] = [*layer.own_change(name)] if isinstance(layer, MergeableLayer) else []
         if not parts or not all(_is_served(part) for _, part in parts):
             kind = type(layer.adapters[name]).__name__
-            raise AdaptError(
-                f"in {path!r} the adapter {name!r}, of type {kind}, is more than s A B: extract_lora(model, model, "
-                "rank=..., name=...) makes plain LoRA of what is active"
-            )
+            remedy = "extract_lora(model, model, rank=..., name=...) makes plain LoRA of what is active"
+            raise AdaptError(f"in {path!r} the adapter {name!r}, of type {kind}, is more than s A B: {remedy}")
         A = np.concatenate([part.lora_A.value for _, part in parts], axis=1)
         B = np.concatenate([sign * part.scaling * part.lora_B.value for sign, part in parts], axis=0)
         if (A.shape[0], B.shape[1]) != served[path].weight.shape:

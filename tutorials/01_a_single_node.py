@@ -14,12 +14,12 @@
 # # 01 · A single node
 # *Outcome: you can say what a node stores, and read the graph that a formula builds. · 45 minutes*
 #
-# A neural network with a billion numbers is built from one kind of thing: a node.
+# A neural network with a billion numbers is built from one kind of part: a node.
 # Here we take one apart.
 #
 # What for? To **train** a network is to change its numbers, little by little, until its answers are better. For each
-# number we must know which way to change it, and how much that helps. This is what a derivative says: how fast the
-# error changes when this number does. A billion numbers have a billion derivatives, so we need a machine that finds
+# number we must know which way to change it, and how much that helps. A derivative says just that: how fast the
+# error changes when this number changes. A billion numbers have a billion derivatives, so we need a machine that finds
 # them all. These tutorials build one, and the node is its first part.
 
 # %%
@@ -77,7 +77,7 @@ for name in ("op", "parents", "params", "shape", "dtype", "value", "gradient", "
 # | `shape`, `dtype` | what kind of array the value is | one number, `float64` |
 # | `value` | the result | 42 |
 # | `gradient` | filled later, by `backward()` | nothing yet |
-# | `requires_gradient` | whether something below it is trained | yes |
+# | `requires_gradient` | whether it depends on something that is trained | yes |
 # | `name` | for people | none |
 #
 # Two of these make the graph: `op` and `parents`. The other fields describe what one node holds.
@@ -107,7 +107,7 @@ tl.predict("01-scale")
 
 # %% [markdown]
 # Now your first exercise. Write the function, then run the cell below it: `check` tries it out, and says what is wrong
-# if anything is. Are you stuck? `hint("01-build")`, in a cell of your own, gives the next of three hints.
+# if anything is. Are you stuck? `hint("01-build")`, in a cell of your own, shows the next of three hints.
 
 # %% exercise="01-build"
 polynomial = reference("01-build")
@@ -124,13 +124,14 @@ f = tl.tanh(x * y) + x
 f.name = "f"
 
 # %% [markdown]
-# **Text**: one line a node, parents before children. Nodes without a name get their place in the order, as in `%2`.
+# **Text**: one line for each node, parents before children. Nodes without a name get a number, their place in the
+# order, as in `%2`.
 
 # %%
 print(tl.listing(f, values=True))
 
 # %% [markdown]
-# **Picture**: one box a node, one arrow a use. It is read from the top down.
+# **Picture**: one box for each node, one arrow for each use. Read it from the top down.
 
 # %%
 tl.draw(f, values=True)
@@ -148,7 +149,7 @@ for line in tl.draw(f).source.splitlines():
 # There are 5 nodes and 5 arrows.
 
 # %% [markdown]
-# Here is another graph, without its numbers. You will find them.
+# Here is another graph, without its numbers. You will work them out.
 
 # %%
 x, y = tl.parameter(2.0, "x"), tl.parameter(-3.0, "y")
@@ -171,7 +172,7 @@ tl.predict("01-sharing")
 # %% [markdown]
 # ## Used twice, stored once
 #
-# How many nodes has `a * a`? Two: `a`, and the product. How many arrows? Also two, both from `a`.
+# How many nodes does `a * a` have? Two: `a`, and the product. How many arrows? Also two, both from `a`.
 
 # %%
 a = tl.parameter(3.0, "a")
@@ -195,7 +196,7 @@ print("value:", float(doubled))
 print("nodes:", len(tl.Graph([], [doubled]).nodes))
 
 # %% [markdown]
-# The value is 1024, so the formula written out has 1024 times the letter `n`. The graph has 11 nodes.
+# The value is 1024, so the formula written out contains the letter `n` 1024 times. The graph has 11 nodes.
 
 # %% exercise="01-count-nodes"
 count_nodes = reference("01-count-nodes")
@@ -206,7 +207,7 @@ edges = reference("01-edges")
 # %% [markdown]
 # ## A node without a value
 #
-# Must a node have a value? A placeholder has a shape and a type, and no number yet.
+# Must a node have a value? No: a placeholder has a shape and a type, but no number yet.
 
 # %%
 p = tl.placeholder((), name="p")

@@ -65,7 +65,7 @@ steps = tl.step_through(graph, 0.5, 2.0)
 steps
 
 # %% [markdown]
-# In a notebook this is a player: press the right arrow key. As text, the same steps are
+# In a notebook this is a player: press the right arrow key. These are the same steps as text:
 
 # %%
 print(steps)
@@ -77,7 +77,8 @@ print(steps)
 # **a node can be computed as soon as all its parents have been.**
 
 # %% [markdown]
-# Now you are the engine. Fill in the three values: type into the boxes, and Enter says whether a number is right.
+# Now you are the engine. Fill in the three values: type into the boxes, and press Enter to see whether a number is
+# right.
 
 # %%
 x, y = tl.parameter(3.0, "x"), tl.parameter(-2.0, "y")
@@ -136,7 +137,7 @@ print(len(orders), "orders,", len(working), "work:", working)
 print({follow(order) for order in working})
 
 # %% [markdown]
-# 3 of 24. All three give the same number, so it does not matter which one we take.
+# Three of 24 work. All three give the same number, so it does not matter which one we take.
 # An order that works is called a **topological order**: parents before children.
 #
 # Must we try them all to find one? No: we can see it from the graph alone, without computing anything.
@@ -189,7 +190,8 @@ print(tl.formula(squares), "in", squares.flops, "multiplications")
 tl.draw(squares)
 
 # %% [markdown]
-# Four multiplications. Written out it is $x \cdot x \cdot x \cdots$, and each squaring doubles the number of letters:
+# It takes four multiplications. Written out, the power is $x \cdot x \cdot x \cdots$, and each squaring doubles the
+# number of letters:
 
 # %%
 letters = 1
@@ -229,10 +231,10 @@ print(f"{float(f(x, y)):.4f}", f"{graph(0.5, 2.0)[0]:.4f}")
 # %% [markdown]
 # ## What to take with you
 #
-# * A graph is a function as data: the same graph serves any numbers.
+# * A graph is a function as data: the same graph works for any numbers.
 # * A node can be computed when all its parents have been.
 # * Every topological order gives the same values.
-# * What is shared is computed once, so count nodes, not paths.
+# * A shared node is computed once, so count nodes, not paths.
 
 # %% [markdown] instructor=true
 # ## For the instructor

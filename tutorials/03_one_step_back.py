@@ -67,7 +67,7 @@ for h in (0.1, 0.01, 0.001):
 
 # %% [markdown]
 # A step ten times smaller gives an error ten times smaller. Can we do better with the same two calls of `f`?
-# Yes: look to both sides, and what bends the curve cancels out.
+# Yes: look to both sides, and the error from the bend of the curve cancels out.
 
 # %% exercise="03-central-difference"
 central_difference = reference("03-central-difference")
@@ -75,8 +75,8 @@ central_difference = reference("03-central-difference")
 # %% [markdown]
 # ## Why not a tiny step?
 #
-# If small is good, is $10^{-15}$ best? Let us try all sizes. The slope of the central difference is the mean of two
-# forward differences, one with step $h$ and one with $-h$.
+# If small is good, is $10^{-15}$ best? Let us try all sizes. A central difference is the mean of two forward
+# differences, one with step $h$ and one with $-h$.
 
 # %%
 sizes = 10.0 ** np.arange(-15, 0.5, 0.5)
@@ -92,8 +92,8 @@ chart.line(sizes, one_sided + 1e-17, "one-sided", points=True)
 chart.line(sizes, central + 1e-17, "central", points=True)
 
 # %% [markdown]
-# Both curves are a U. On the right the curve bends within the step.
-# On the left `f(x + h)` and `f(x)` agree in almost all their digits, so little is left when they are subtracted.
+# Both curves have the shape of a U. On the right the step is so large that the function bends within it.
+# On the left `f(x + h)` and `f(x)` agree in almost all their digits, so few are left when they are subtracted.
 #
 # Measuring needs two calls of `f` for every input. A network has millions of parameters, so we want something better.
 # But a measurement is the perfect judge for it.
@@ -117,7 +117,7 @@ def subtract_vjp(g, y, a, b):
 
 # %% [markdown]
 # The name is short for vector-Jacobian product, which tutorial 05 explains. Is the rule right? `diagnose` compares it
-# with measured slopes. It gives None when there is nothing to say.
+# with measured slopes. It returns None if it finds no mistake.
 
 # %%
 from tinygrad_lora.learn import diagnose
@@ -126,7 +126,7 @@ a, b = np.array([1.5, -0.5, 2.0]), np.array([3.0, 0.5, -1.0])
 print(diagnose(subtract_vjp, np.subtract, a, b))
 
 # %% [markdown]
-# Now three mistakes. The doctor does not say "wrong"; it says what.
+# Now three mistakes. `diagnose` does not just say "wrong"; it says what is wrong.
 
 
 # %%
@@ -166,7 +166,7 @@ for event in steps:
         print(event)
 
 # %% [markdown]
-# The product gets the gradient 5 from above. Its own slope in `x` is `y`, so 3. Together 15.
+# The product gets the gradient 5 from above. Its own slope in `x` is `y`, so 3. Together that is 15.
 # Without `g` the rule would say 3, as if the 5 did not exist.
 #
 # Measure it: when `x` moves from 2 to 2.001, `L` moves from 30 to
@@ -197,7 +197,7 @@ print(diagnose(reciprocal_vjp, np.reciprocal, np.array([0.5, 2.0, -4.0]), argume
 
 # %% [markdown]
 # This rule never looks at `x`. It computes nothing twice, and the engine may forget `x` in the meantime.
-# It saves memory, and with a function such as $e^x$ it saves time as well.
+# That saves memory, and with a function such as $e^x$ it saves time as well.
 #
 # Books write such rules with a bar: $\bar x$ is the gradient of $x$, and $\bar y$ is our `g`.
 # So does the engine, in the first line of each operation:
@@ -249,7 +249,7 @@ f.backward()
 tl.draw(f, values=True, gradients=True)
 
 # %% [markdown]
-# Is it right? A measurement decides, as always. `check_gradients` measures every input, and gives the largest
+# Is it right? A measurement decides, as always. `check_gradients` measures every input, and returns the largest
 # difference.
 
 
@@ -271,7 +271,7 @@ divide_vjp, sqrt_vjp, log_vjp = reference("03-repair")
 # * A backward rule multiplies what flows in, `g`, by the slope of its own operation.
 # * Some rules need the operands, some need the output, and the sum needs neither.
 # * At a corner there is no slope, and the engine chooses one.
-# * A measured slope is slow, not exact, and the best judge there is.
+# * A measured slope is slow and not exact, but it is the best judge there is.
 #
 # In the last formula `y` has two users, and each sends a gradient back. Tutorial 04 asks how they come together.
 

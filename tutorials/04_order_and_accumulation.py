@@ -49,8 +49,8 @@ tl.draw(f, values=True)
 tl.predict("04-two-users")
 
 # %% [markdown]
-# How much does `f` move when `a` moves by 1? Look at the two ways up.
-# On the left the 3 makes it 3. On the right `x` makes it 2. Both happen at once, so it is 5.
+# How much does `f` move when `a` moves by 1? There are two ways from `a` to `f`.
+# One multiplies by 3, so `f` moves by 3. The other multiplies by `x`, so it moves by 2. Together that is 5.
 #
 # **A node's gradient is the sum of what its users send.** Each of these parts is called a share.
 
@@ -103,12 +103,12 @@ naive(f, 1.0, gradients)
 print("a:", float(gradients[a]), " x:", float(gradients[x]))
 
 # %% [markdown]
-# `a` is right, and `x` is wrong: 36 in place of 24. What happened?
+# `a` is right, and `x` is wrong: 36 instead of 24. What happened?
 #
 # `a` got 3 and told `x` at once. Then the 2 came, `a` had 5, and told `x` again. So the 3 went down twice.
-# Twelve too many: the 3, times the slope 4 of $x^2$.
+# That is twelve too many: the 3, times the slope 4 of $x^2$.
 #
-# This mistake lives in the **bug zoo**, a collection of famous mistakes. Inside the block the engine makes it:
+# This mistake is in the **bug zoo**, a collection of well-known mistakes. Inside the block the engine makes it:
 
 # %%
 x, a, f = example()
@@ -118,7 +118,8 @@ print(mistake)
 print("\na:", float(a.gradient), " x:", float(x.gradient))
 
 # %% [markdown]
-# It hides well: on most small examples the numbers are right. Can you find the smallest on which they are not?
+# The mistake hides well: on most small examples the numbers are right. Can you find the smallest one where they are
+# wrong?
 
 # %% exercise="04-counterexample"
 counterexample, harmless = reference("04-counterexample")
@@ -126,12 +127,12 @@ counterexample, harmless = reference("04-counterexample")
 # %% [markdown]
 # ## Send on only what is new?
 #
-# There is a repair. A node passes on the share that has just come, not the sum.
+# One repair comes to mind: a node passes on the share that has just come, not the sum.
 
 
 # %%
 def patient(node, share, gradients):
-    """As naive, but sends on only what is new. Gives the number of calls."""
+    """Like naive, but sends on only what is new. Returns the number of calls."""
     gradients[node] = gradients.get(node, 0.0) + share
     calls = 1
     if node.parents:
@@ -188,7 +189,7 @@ print(f"{float(leaf.gradient):,.0f} paths")
 # %% [markdown]
 # ## Wait
 #
-# How? It waits. A node sends nothing before the last share is in. Then it sends once.
+# How? It waits. A node sends nothing until its last share has arrived. Then it sends once.
 
 # %%
 x, a, f = example()
@@ -203,7 +204,7 @@ for event in list(steps)[6:17]:
 # Look at step 11: `a` has 2 and is "waiting for 1". In step 14 the 3 comes, in step 15 the 5 is complete.
 # Only then, in steps 16 and 17, does `a` tell `x`.
 #
-# In which order must the nodes be visited, so that nobody has to wait in vain? Every user before its parents.
+# In which order must the nodes be visited, so that no share comes too late? Every user before its parents.
 # Forward it was the other way around: parents before users. So **backward is a topological order, reversed**.
 
 # %% exercise="04-topo"
@@ -249,7 +250,7 @@ except NotImplementedError:
 # %% [markdown]
 # ## By hand, once
 #
-# A diamond is the smallest graph with two ways. Here is one with a little more to it.
+# A diamond is a graph in which two paths part and meet again. Here is one with a little more to it.
 
 # %%
 x, y = tl.parameter(2.0, "x"), tl.parameter(3.0, "y")
@@ -264,15 +265,15 @@ tl.draw(f)
 diamond = reference("04-diamond")
 
 # %% [markdown]
-# Would you like more of these? `quiz` makes one for each name, and knows its answers. Type gradients into the boxes;
-# Enter says whether a number is right. Then try your own name.
+# Would you like more of these? `quiz` makes a graph from any name, and knows the answers. Type gradients into the
+# boxes, and press Enter to see whether a number is right. Then try your own name.
 
 # %%
 question = tl.quiz(seed="Ada", blanks=2)
 question
 
 # %% [markdown]
-# Answers in code work as well. Two guesses, to see what it says:
+# You can also answer in code. Here are two guesses, to see what it says:
 
 # %%
 question.check(a=1.0, b=0.0)
@@ -283,8 +284,8 @@ tl.predict("04-backward-again")
 # %% [markdown]
 # ## Backward, twice
 #
-# `backward()` adds to the gradients that are there. Why does it not begin anew?
-# Because a batch may be too large for the memory. Then you send it back in parts, and the gradients add up:
+# `backward()` adds to the gradients that are there. Why does it not start from zero?
+# Because a batch may be too large for the memory. Then you can process it in parts, and the gradients add up:
 
 # %%
 half = len(data.x_train) // 2
@@ -296,7 +297,7 @@ in_parts = model.get_parameter_gradients()
 print("the same as in one go:", bool(np.allclose(in_parts, wanted)))
 
 # %% [markdown]
-# The price: between two steps of training somebody must set the gradients to zero. If nobody does, the
+# This has a price: between two steps of training somebody must set the gradients to zero. If nobody does, the
 # gradients of all past steps add up.
 
 # %% exercise="04-twice"
@@ -308,7 +309,7 @@ twice = reference("04-twice")
 # * A node's gradient is the sum of the shares that its users send.
 # * It is also a sum over paths, but there are too many paths to walk.
 # * Backward visits every node once, users before parents: a topological order, reversed.
-# * `backward()` adds. Set the gradients to zero when you want to begin anew.
+# * `backward()` adds. Set the gradients to zero when you want to start over.
 #
 # So far every node held one number. In tutorial 05 it holds an array.
 

@@ -27,7 +27,7 @@ from tinygrad_lora.learn import reference
 # %% [markdown]
 # ## One node, many numbers
 #
-# Two samples with three numbers each, times two, and the sum of all. How many nodes?
+# Take two samples with three numbers each, multiply them by two, and add everything up. How many nodes is that?
 
 # %% predict="05-array"
 tl.predict("05-array")
@@ -39,7 +39,7 @@ total.backward()
 tl.draw(total, values=True, gradients=True)
 
 # %% [markdown]
-# Three. The gradient of `x` has the shape of `x`: one number for each number. That is a law without exception.
+# Three. The gradient of `x` has the shape of `x`: one slope for each number. This law has no exceptions.
 #
 # An elementwise operation such as `tanh` works on each number alone. So its rule from tutorial 03 holds unchanged:
 # `g * (1 - y * y)` reads the same for one number and for a million.
@@ -66,7 +66,7 @@ for shape in [(3,), (2, 1), (1, 3), (), (2,)]:
         print(f"(2, 3) and {shape!s:<7} do not fit: the 3 meets the {shape[-1]}")
 
 # %% [markdown]
-# Now go back. Let `g` say how much each number of `y` matters. How much does the first number of `b` matter?
+# Now the way back. Let `g` say how much each number of `y` matters. How much does the first number of `b` matter?
 # It was used twice, once in each row. A node with two users gets the sum of two shares, and so does a number:
 
 # %%
@@ -99,7 +99,7 @@ except NotImplementedError:
     print("write unbroadcast, then run this cell again")
 
 # %% [markdown]
-# The zoo has an engine that forgets it. In its hands `b` gets a gradient for each row:
+# The zoo has an engine that forgets to do so. With that engine `b` gets a gradient for each row:
 
 # %%
 b.zero_gradient()
@@ -135,12 +135,12 @@ tables = [jacobian(f, point) for f in functions.values()]
 images(tables, list(functions), colors="signed", size=96, x="x_j", y="y_i")
 
 # %% [markdown]
-# Blue is positive, red negative, white zero. Each operation has its pattern:
+# Orange is positive, blue is negative, and an empty cell is zero. Each operation has its pattern:
 #
-# * `tanh` is a diagonal: each output sees its own input only.
-# * `x - mean(x)` has a constant everywhere else, since each number is part of the mean.
-# * `softmax` pushes one up and all the others down.
-# * `x @ W` is `W`, transposed.
+# * `tanh` has a diagonal: each output depends only on its own input.
+# * `x - mean(x)` also has a small constant off the diagonal, since each number is part of the mean.
+# * `softmax`: when one score rises, its own share rises and all the others fall.
+# * `x @ W` has `W`, transposed.
 #
 # The chain rule for arrays multiplies by this table: $\bar x_j = \sum_i \bar y_i\,\partial y_i / \partial x_j$.
 # It is a row vector times a matrix: a **vector-Jacobian product**, or vjp. But nobody builds the table.
@@ -153,8 +153,8 @@ y = np.tanh(point)
 print("the rule agrees with the table:", np.allclose(g * (1 - y * y), g @ jacobian(np.tanh, point)))
 
 # %% [markdown]
-# A rule is the product with the table, worked out on paper once. The table of `tanh` is diagonal, so `g @ table` is
-# `g * diagonal`. That is all that a backward rule is.
+# A backward rule is the product with the table, worked out on paper once. The table of `tanh` is diagonal, so
+# `g @ table` is `g * diagonal`.
 
 # %% [markdown]
 # ## The matrix product
@@ -186,7 +186,8 @@ matmul_vjp = reference("05-matmul")
 # %% [markdown]
 # ## Sums and means
 #
-# A sum makes an array smaller; its backward rule makes it larger again. The gradient of a sum goes to all that went in.
+# A sum makes an array smaller; its backward rule makes it larger again. The gradient of a sum goes to every number that
+# was added.
 
 # %%
 x = tl.parameter([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "x")
@@ -196,7 +197,7 @@ print("sums of the rows:", rows.value)
 print(x.gradient)
 
 # %% [markdown]
-# It is broadcasting, the other way around: **what was summed on the way forward is repeated on the way back.**
+# This is broadcasting in reverse: **what was summed on the way forward is repeated on the way back.**
 
 # %% predict="05-sum"
 tl.predict("05-sum")
@@ -250,7 +251,7 @@ scores, similarities, shifted, centered, squared_error = reference("05-repair")
 # %% [markdown]
 # ## Softmax
 #
-# A last rule, and one that people get wrong. Softmax turns scores into probabilities:
+# Here is a last rule, which many people get wrong. Softmax turns scores into probabilities:
 
 # %%
 logits = np.array([1.0, 2.0, 0.5])
@@ -266,13 +267,14 @@ print(table.round(3))
 print("each column sums to", abs(table.sum(axis=0)).round(6))
 
 # %% [markdown]
-# The diagonal alone is not enough, and the whole table is too much. On paper the product becomes short.
+# The diagonal alone is not enough, and the whole table is too large. On paper the product becomes short.
 
 # %% exercise="05-softmax"
 softmax_vjp = reference("05-softmax")
 
 # %% [markdown]
-# This engine has no rule for softmax at all. It writes it in operations that have rules, and the rest follows:
+# This engine has no rule for softmax at all. Softmax is written in operations that have rules, and its gradient
+# follows:
 
 # %%
 x, g = tl.placeholder((1, 3), name="x"), tl.placeholder((1, 3), name="g")
@@ -285,8 +287,8 @@ tl.formula({"gradient": tl.gradients(y, x, seed=g)})
 # * A gradient has the shape of its array.
 # * What is repeated forward is summed backward; what is summed forward is repeated backward.
 # * The Jacobian holds all slopes. A backward rule is the product with it, and never builds it.
-# * For a matrix product the shapes nearly tell the rule.
-# * A shape error is a gift. A shape that fits by accident is not.
+# * For a matrix product, the shapes almost determine the rule.
+# * A shape error helps you. A shape that fits by accident does not.
 #
 # Operations are small. Tutorial 06 puts them together into layers.
 

@@ -30,8 +30,7 @@ from tinygrad_lora.learn import reference
 # %% [markdown]
 # ## A function with numbers of its own
 #
-# A layer is a function of nodes that owns parameters. To make one, say two things: which parameters, and what it
-# computes.
+# A layer is a function of nodes that owns parameters. To make one, say which parameters it has, and what it computes.
 
 
 # %%
@@ -49,7 +48,7 @@ shift = Shift(3)
 shift
 
 # %% [markdown]
-# The rest follows. It has a forward and a backward on arrays, although nobody wrote a backward:
+# The rest follows. The layer has a forward pass and a backward pass on arrays, although nobody wrote a backward pass:
 
 # %%
 y = shift.forward([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -58,10 +57,10 @@ print("offset.gradient", shift.offset.gradient)
 print("of the input   ", x_gradient.tolist())
 
 # %% [markdown]
-# Why is the gradient of the offset 2 everywhere? It was repeated for two rows, as in tutorial 05.
-# Three lines of your code became a graph, and a graph can be sent back.
+# Why is the gradient of the offset 2 everywhere? The offset was repeated for two rows, as in tutorial 05.
+# Your code became a graph, and gradients can be sent back through any graph.
 #
-# It knows its parameters by name, too. One step of training is a subtraction:
+# The layer also knows its parameters by name. One step of training is a subtraction:
 
 # %%
 shift.update_parameters(learning_rate=0.1)
@@ -72,7 +71,7 @@ for name, p in shift.named_parameters().items():
 tl.predict("06-offset")
 
 # %% [markdown]
-# The most common layer of all has a matrix for its inputs: each output is a weighted sum of all inputs, plus a number.
+# The most common layer multiplies its inputs by a matrix: each output is a weighted sum of all inputs, plus a number.
 
 # %% exercise="06-linear"
 Linear = reference("06-linear")
@@ -91,14 +90,14 @@ tl.predict("06-count")
 
 # %% [markdown]
 # Inside it is a graph like any other. Each box around a few nodes is a layer.
-# And this is who keeps track of the parameters:
+# And who keeps track of the parameters? The tree of layers does:
 
 # %%
 tl.parameter_tree(model)
 
 # %% [markdown]
-# How does it find them? Nobody registered anything: it looks at the attributes, and at the attributes of these.
-# (`_run` is what `forward` remembers for `backward`.)
+# How does a layer find its parameters? Nobody registered anything. It looks at its attributes, and at theirs if they
+# are layers. (`_run` is what `forward` remembers for `backward`.)
 
 # %%
 print(list(vars(shift)))
@@ -111,7 +110,7 @@ named_parameters = reference("06-parameters")
 # ## Freezing
 #
 # Not every parameter must learn. A **frozen** one keeps its value, and the backward pass does not even visit it.
-# A small network again, with its gradients:
+# Here is a small network. How many shares of a gradient does it send on when a part of it is frozen?
 
 # %% predict="06-which-saves"
 tl.predict("06-which-saves")
@@ -151,7 +150,7 @@ tl.draw(loss, gradients=True)
 products, visited = reference("06-freezing")
 
 # %% [markdown]
-# This is what tutorial 11 will do: freeze a large network, and train a few numbers beside it.
+# Tutorial 11 will do just that: freeze a large network, and train a few numbers beside it.
 
 # %% [markdown]
 # ## The start
@@ -205,7 +204,7 @@ factor = n * spread**2 / 2
 print(f"factor {factor:.2f}, after 20 layers {factor**20:.0e}")
 
 # %% [markdown]
-# The numbers after 20 layers are in the same range. Now it is your turn to choose.
+# That is about what was measured for 0.1 above. Now it is your turn to choose the spread.
 
 # %% exercise="06-init"
 initial_weight = reference("06-init")
@@ -247,8 +246,8 @@ except NotImplementedError:
 plots.activation_histograms(mine, data.x_test)
 
 # %% [markdown]
-# The same for the way back: how large is the gradient that reaches each layer? The gradient of what? Of one number that
-# says how wrong the ten outputs are. It is called cross-entropy, and tutorial 07 builds it. Here any such number would
+# Now the way back: how large is the gradient that reaches each layer? It is the gradient of one number that says how
+# wrong the ten outputs are. That number is called cross-entropy, and tutorial 07 builds it. Here any such number would
 # do.
 
 # %%
@@ -264,7 +263,7 @@ plots.gradient_norms(usual)
 # %% [markdown]
 # ## What to take with you
 #
-# * A layer is a function of nodes with parameters as attributes. Its backward pass is free.
+# * A layer is a function of nodes with parameters as attributes. Its backward pass follows from that.
 # * A network is a tree of layers, and its parameters have names such as "0.weight".
 # * Freezing cuts the backward pass at the bottom. A gradient still passes through frozen layers on its way down.
 # * Start at random, with variance $2/n$ before a ReLU. Then numbers keep their size, however many layers there are.

@@ -14,7 +14,7 @@
 # # 07 · Learning
 # *Outcome: you can train a network, with a loss and an optimizer that you wrote yourself. · 60 minutes*
 #
-# We have a network, and gradients for all of its numbers. What must happen now, so that it reads digits?
+# We have a network, and gradients for all of its numbers. What must happen now so that it reads digits?
 
 # %%
 import numpy as np
@@ -37,7 +37,7 @@ images(data.x_train[:8].reshape(-1, 8, 8), data.y_train[:8], columns=8, size=44)
 # %% [markdown]
 # ## How wrong is it?
 #
-# A network gives ten numbers for an image, the **logits**: one for each digit. The largest one wins.
+# For an image, a network returns ten numbers, the **logits**: one for each digit. The largest one wins.
 # The softmax of tutorial 05 turns them into probabilities.
 
 
@@ -61,7 +61,7 @@ print(f"accuracy {accuracy(model):.0%}")
 # The network has no idea: every digit gets about 0.1. We want one number that says how bad that is.
 # And it must have a slope, so counting mistakes will not do: the count does not move when a logit moves a little.
 #
-# Take the probability $p$ of the right class, and of that $-\ln p$:
+# Let $p$ be the probability of the right class, and take $-\ln p$:
 
 # %%
 for p in (0.9, 0.5, 0.1, 0.001):
@@ -74,7 +74,7 @@ for p in (0.9, 0.5, 0.1, 0.001):
 tl.predict("07-no-idea")
 
 # %% [markdown]
-# Ten classes and no idea make about $-\ln 0.1$, as the network before any training shows:
+# With ten classes and no idea, the loss is about $-\ln 0.1$. The network before any training shows that:
 
 # %%
 print(f"the network's loss: {float(tl.cross_entropy(model(tl.constant(data.x_train)), data.y_train)):.2f}")
@@ -87,7 +87,7 @@ x, labels = tl.placeholder((4, 10), name="x"), tl.placeholder((4,), int, "labels
 tl.formula({"dL/dx": tl.gradients(tl.cross_entropy(x, labels), x)})
 
 # %% [markdown]
-# Probabilities minus the truth, divided by the number of samples. Here are three classes, and the label 0:
+# It is the probabilities minus the truth, divided by the number of samples. Here are three classes, and the label 0:
 
 # %%
 logits = tl.parameter([[2.0, 1.0, 0.0]], "logits")
@@ -115,8 +115,9 @@ cross_entropy, cross_entropy_vjp = reference("07-cross-entropy")
 # %% [markdown]
 # ## Downhill
 #
-# The loss is a landscape: its position is all parameters, its height is the loss. The gradient points up the slope.
-# So go the other way, a bit: $p \leftarrow p - \eta\,g$. The factor $\eta$ is the **learning rate**, `lr`.
+# Think of a landscape: a position in it is a value for each parameter, and the height there is the loss. The gradient
+# points up the slope. So go the other way, a little: $p \leftarrow p - \eta\,g$. The factor $\eta$ is the
+# **learning rate**, `lr`.
 
 # %% predict="07-downhill"
 tl.predict("07-downhill")
@@ -148,8 +149,8 @@ for lr in (0.001, 0.01, 0.05, 0.09, 0.1):
     print(f"lr {lr:<5}  loss {path[0, 2]:6.2f} -> {path[-1, 2]:.3g}")
 
 # %% [markdown]
-# Too small, and it hardly moves. Too large, and it jumps over the valley, further up each time.
-# The best rate is not far below the one that explodes.
+# If the rate is too small, the line hardly moves. If it is too large, each step jumps over the valley, and lands higher
+# up. The best rate is not far below the one that explodes.
 
 
 # %%
@@ -198,18 +199,18 @@ for name, path in paths.items():
 landscape(paths, "Three ways down")
 
 # %% [markdown]
-# Each has found a rate of its own: 0.05, 0.02 and 0.3 do not mean the same. Try 0.3 for SGD.
+# Each needs a rate of its own: a rate of 0.3 is good for Adam, but not for SGD. Try it.
 
 # %% [markdown]
 # ## A step
 #
-# A step of training has five parts. In most orders it fails, and in some of these it still seems to learn.
+# A step of training has five parts. In most orders it fails, and in some of those it still seems to learn.
 
 # %% exercise="07-step"
 train_step = reference("07-step")
 
 # %% [markdown]
-# What can be learned in this way? Two spirals cannot be parted by a straight line:
+# What can be learned in this way? Here are two spirals, which no straight line can separate:
 
 # %%
 from tinygrad_lora.view import plots
@@ -234,8 +235,8 @@ plots.decision_boundary(plane, spirals, which)
 #
 # ## Digits
 #
-# All images at once make a good gradient, and a slow one. A few dozen make a rough gradient, and many steps.
-# Such a part is called a **batch**, and one round through all images an **epoch**.
+# All images at once give a good gradient, but slowly. A few dozen give a rough gradient, and many steps in the same
+# time. Such a part is called a **batch**, and one round through all images an **epoch**.
 
 
 # %%
@@ -264,7 +265,7 @@ for name, optimizer_for in {
 plots.loss_curves(histories, smooth=15, log=True)
 
 # %% [markdown]
-# Now your own rule, in the engine's loop. `using` puts it in place of `optimizer.step()`.
+# Now try your own rule in the engine's loop. `using` puts it in place of `optimizer.step()`.
 
 # %% exercise="07-digits"
 update, plan = reference("07-digits")
@@ -303,7 +304,8 @@ names = [f"is {data.y_test[i]}, read {logits[i].argmax()}" for i in shown]
 images(data.x_test[shown].reshape(-1, 8, 8), names)
 
 # %% [markdown]
-# Would you have read these? The accuracy is that on images it has not seen. On the others it is higher:
+# Would you have read these? The accuracy above is on images that the network has not seen. On those that it learned
+# from, it is higher:
 
 # %%
 seen = (model.forward(data.x_train).argmax(axis=1) == data.y_train).mean()
@@ -330,11 +332,11 @@ plots.loss_curves(losses)
 
 # %% [markdown]
 # The first curve falls and falls. The second one falls, turns, and rises. From the turn on, the network learns these
-# 60 images by heart, and is ever more sure where it is wrong. This is **overfitting**. Being right on what one has
-# not seen is called **generalization**.
+# 60 images by heart, and it becomes more and more sure of its wrong answers. This is **overfitting**. Being right on
+# images that it has not seen is called **generalization**.
 #
-# What helps? More images: above there were 1,438, and the gap was small. To stop at the turn. Or a smaller network: it
-# has no room to learn by heart.
+# What helps? Take more images: above there were 1,438, and the gap was small. Stop at the turn. Or take a smaller
+# network, which has no room to learn by heart.
 
 # %% predict="07-more-images"
 tl.predict("07-more-images")
@@ -342,7 +344,7 @@ tl.predict("07-more-images")
 # %% [markdown]
 # Change the 60 to 600 to see it.
 #
-# How good a rate is, is measured in the same way. Here is the loss after two epochs, for rates from far too small to
+# You can also measure how good a learning rate is. Here is the loss after two epochs, for rates from far too small to
 # far too large:
 
 # %%
@@ -354,15 +356,15 @@ chart.line(rates, final, points=True)
 
 # %% [markdown]
 # On the left nothing has happened yet. On the right each step jumps over the valley, and ends somewhere higher. Good
-# rates lie in between, near the edge where it begins to jump.
+# rates lie in between, near the edge where the steps begin to jump.
 
 # %% [markdown]
 # ## What to take with you
 #
 # * The cross-entropy is $-\ln p$ of the right class. Its gradient is probabilities minus truth.
-# * Subtract the largest logit first, and logarithms instead of dividing: then nothing overflows.
+# * Subtract the largest logit first, and subtract logarithms instead of dividing. Then nothing overflows.
 # * Momentum adds up steps that agree. Adam divides by the usual size of a gradient. Each has its own good rate.
-# * A step: forget, forward, backward, update. An update before backward uses the last step's gradients.
+# * A step: zero the gradients, forward, backward, update. An update before backward uses the last step's gradients.
 #
 # And if the loss does not fall? Tutorial 08 looks for the reason.
 

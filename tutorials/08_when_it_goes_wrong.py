@@ -70,15 +70,15 @@ for factor in (1, 30, 1000, 10_000):
 tl.predict("08-nan")
 
 # %% [markdown]
-# A NaN is a number that went wrong before. Every operation passes it on, so at the end all you see is NaN.
+# A NaN means that some number went wrong earlier. Every operation passes a NaN on, so at the end you see nothing else.
 # Where did it begin?
 
 # %%
 tl.first_nonfinite(loss)
 
 # %% [markdown]
-# Not at the NaN. Some probability rounded to 0, its logarithm is minus infinity, and $0 \cdot \infty$ is a NaN.
-# Given the function and its arrays, it knows the line as well:
+# It began before the NaN. Some probability rounded to 0, its logarithm is minus infinity, and $0 \cdot \infty$ is a
+# NaN. If you give `first_nonfinite` the function and its arrays, it knows the line as well:
 
 # %%
 found = tl.first_nonfinite(lambda x: textbook_loss(model(x), labels), data.x_train[:32])
@@ -98,7 +98,7 @@ except NotImplementedError:
     print("write first_nan, then run this cell again")
 
 # %% [markdown]
-# The repair is the one of tutorial 07: the engine's `cross_entropy` subtracts logarithms.
+# The repair is that of tutorial 07: the engine's `cross_entropy` subtracts logarithms.
 
 # %%
 print(f"loss {float(tl.cross_entropy(model(x), labels)):,.0f}")
@@ -106,8 +106,8 @@ print(f"loss {float(tl.cross_entropy(model(x), labels)):,.0f}")
 # %% [markdown]
 # ## The loss jumps
 #
-# Real data has accidents. Here the pixels of a few batches run from 0 to 255, in place of 0 to 1.
-# We write down the loss, and the norm of the gradient, at every step.
+# Real data has accidents. Here the pixels of a few batches run from 0 to 255 instead of 0 to 1.
+# We record the loss, and the norm of the gradient, at every step.
 
 
 # %%
@@ -131,10 +131,10 @@ print(f"accuracy {accuracy(model):.0%}")
 print(f"norm of the gradient: usually {history[:60, 1].mean():.2f}, at step 60 {history[60, 1]:.0f}")
 
 # %% [markdown]
-# One batch, and the gradient is more than a hundred times as long as usual. So is the step. It throws the network far
-# away, and from there it does not come back.
+# With that one batch the gradient is more than a hundred times as long as usual. So is the step. It throws the network
+# far away, and from there it does not come back.
 #
-# The direction of such a gradient may even be good. It is the length that does the harm. So limit the length.
+# The direction of such a gradient may even be good. Its length does the harm. So limit the length.
 
 # %% exercise="08-clip"
 clip = reference("08-clip")
@@ -143,7 +143,7 @@ clip = reference("08-clip")
 tl.predict("08-clipped")
 
 # %% [markdown]
-# Every optimizer has it as `max_norm`. With 1 as the limit:
+# This is called clipping. Every optimizer has it as `max_norm`. Here the limit is 1:
 
 # %%
 from tinygrad_lora.view import plots
@@ -237,14 +237,14 @@ for name in ("no_accumulate", "naive_recursion"):
             print(f"{name}: {error}")
 
 # %% [markdown]
-# It finds what its inputs show. If no number is exactly 0, it cannot see a wrong ReLU at 0.
+# It finds only mistakes that its inputs reveal. If no number is exactly 0, it cannot see a wrong ReLU at 0.
 # If nothing is repeated, it cannot see a forgotten sum. So the inputs must be chosen. Can you choose them?
 
 # %% exercise="08-zoo"
 probes = reference("08-zoo")
 
 # %% [markdown]
-# What does each engine say about your losses?
+# What does each of these engines compute for your losses?
 
 # %%
 try:
@@ -260,16 +260,16 @@ except NotImplementedError:
     print("write probes, then run this cell again")
 
 # %% [markdown]
-# ## All of it
+# ## A patient
 #
-# Now a patient with four illnesses. Go from the input to the update, and look at each place:
+# Here is a patient with four illnesses. Go from the input to the update, and look at each place:
 #
 # | look at | with | healthy |
 # |---|---|---|
 # | what goes in | `np.isfinite`, mean and spread | finite, mean 0, spread 1 |
 # | the first loss | `float(loss)` | $\ln$ of the number of classes |
-# | each layer | `plots.activation_histograms` | spread alike, few dead units |
-# | each gradient | `plots.gradient_norms` | alike, none exactly 0 |
+# | each layer | `plots.activation_histograms` | similar spread, few dead units |
+# | each gradient | `plots.gradient_norms` | similar size, none exactly 0 |
 # | the loss over time | `plots.loss_curves` | falls, and can reach 0 |
 # | ten samples alone | train on them | they are learned by heart |
 
@@ -321,8 +321,8 @@ print(f"loss {loss:.2f}, accuracy {accuracy(sick):.0%}")
 #
 # * A NaN begins at the first node that is not finite. It is often an infinity.
 # * One long gradient can ruin a network. Clip by the norm of all gradients together.
-# * A dead ReLU gets no gradient, so it stays dead. Look at what each layer gives.
-# * Finite differences check an engine, on inputs that are chosen to show mistakes.
+# * A dead ReLU gets no gradient, so it stays dead. Look at the outputs of each layer.
+# * Finite differences check an engine, if the inputs are chosen to reveal mistakes.
 # * Look from the input to the update, one place after another. Ten samples are enough to begin with.
 #
 # Tutorial 09 makes the right network fast.
@@ -336,7 +336,7 @@ print(f"loss {loss:.2f}, accuracy {accuracy(sick):.0%}")
 # | The loss jumps, `08-clip` | 10 | 4 |
 # | The loss stays where it is | 7 | |
 # | Is it the engine?, `08-zoo` | 14 | 6 |
-# | All of it, `08-rescue` | 16 | 8 |
+# | A patient, `08-rescue` | 16 | 8 |
 #
 # Twenty-three points in all. Short of time? Give `08-clip` as homework.
 #
@@ -355,7 +355,7 @@ print(f"loss {loss:.2f}, accuracy {accuracy(sick):.0%}")
 # From the zoo: all five of `08-zoo`. Let pairs of students swap engines: one chooses a bug, the other names it.
 #
 # The second patient: images and answers are shuffled apart, so each image has the answer of another one; and a ReLU
-# stands behind the logits, so a logit below zero gets no gradient. With the first one cured alone it reads 60%, with
+# comes after the logits, so a logit below zero gets no gradient. With the first one cured alone it reads 60%, with
 # the second one alone 9%, with both 97%.
 #
 # Ask at the end: which of the four illnesses of `08-rescue` could a test have found before any training?

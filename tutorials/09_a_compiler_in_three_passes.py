@@ -14,7 +14,7 @@
 # # 09 · A compiler in three passes
 # *Outcome: you can turn a function into a graph, improve it, and print it as NumPy. · 60 minutes*
 #
-# A training step runs the same function ten thousand times. Must all of it be worked out anew each time?
+# A training step runs the same function ten thousand times. Must everything be worked out anew each time?
 
 # %%
 from timeit import repeat
@@ -43,12 +43,12 @@ print(f"bump(1.0) = {float(bump(tl.constant(1.0))):.4f}")
 
 # %% [markdown]
 # The square of `x` is written three times. So it is computed three times: Python does what it is told.
-# A person sees it at once. What would a program need, to see it too? The whole function, as data.
+# A person sees that at once. What would a program need to see it? It needs the whole function, as data.
 #
 # ## Trace
 #
 # We have that already. A graph is a function as data, and the way to it is short: call the function on a
-# **placeholder**. That is a leaf without a value. It has a shape, so everything works but the numbers.
+# **placeholder**. That is a leaf without a value. It has a shape, so everything works, only without numbers.
 
 # %%
 x = tl.placeholder((), name="x")
@@ -69,7 +69,7 @@ print(graph)
 tl.draw(graph)
 
 # %% [markdown]
-# Nothing is left of Python: no function, no brackets, no names of variables. Eight operations are.
+# Nothing of Python is left: no function, no brackets, no names of variables. There are just eight operations.
 # What if `bump` had an `if x > 0`?
 
 # %% predict="09-if"
@@ -98,7 +98,7 @@ except NotImplementedError:
 # ## Pass one: compute equal things once
 #
 # A **pass** is a function from a graph to a graph that means the same and costs no more.
-# The first one looks for equal operations. When are two operations equal? If they do the same to the same nodes.
+# The first one looks for equal operations. Two operations are equal if they do the same to the same nodes.
 # Then their results are equal, whatever `x` is. Nobody has to look at a number.
 
 # %% exercise="09-cse"
@@ -117,15 +117,15 @@ except NotImplementedError:
 print(compiled.report)
 
 # %% [markdown]
-# Merging took two of the three squares away. And the next pass found something that nobody had promised:
-# with one square in place of three, a common factor came to light.
+# Merging removed two of the three squares. Then the next pass found something that nobody had promised:
+# with one square instead of three, there is a common factor.
 #
 # That is how compilers work. Each pass is simple, and makes room for the next.
 #
 # ## Is your pass right?
 #
-# On `bump` it is. On other functions? Nobody can try them all, but a program can try many.
-# `check_pass` makes random graphs, applies the pass, and compares every result with that of the graph as it was.
+# On `bump` it is. Is it right on other functions? Nobody can try them all, but a program can try many.
+# `check_pass` makes random graphs, applies the pass, and compares every result with that of the original graph.
 
 # %%
 try:
@@ -134,8 +134,8 @@ except NotImplementedError:
     print("write merge_duplicates, then run this cell again")
 
 # %% [markdown]
-# And a wrong one? This pass believes that $\mathrm{relu}(a + b) = \mathrm{relu}(a) + \mathrm{relu}(b)$.
-# Which numbers would you show it? Write down two before you run the cell.
+# What about a wrong pass? This one believes that $\mathrm{relu}(a + b) = \mathrm{relu}(a) + \mathrm{relu}(b)$.
+# Which two numbers would show that it is wrong? Write them down before you run the cell.
 
 
 # %%
@@ -156,8 +156,8 @@ except tl.errors.CounterexampleError as error:
 counterexample
 
 # %% [markdown]
-# One of the two is negative, and the smallest numbers will do. So that is no law.
-# Checking proves nothing: a pass may fail on a graph that nobody has tried. But what fails here is wrong.
+# One of the two is negative, and small whole numbers are enough. So this is not a law.
+# Passing the check proves nothing: a pass may fail on a graph that nobody has tried. But a pass that fails is wrong.
 #
 # ## Pass two: fuse
 #
@@ -195,8 +195,8 @@ tl.draw(tl.trace(wave, np.ones(3)))
 tl.predict("09-move")
 
 # %% [markdown]
-# It has two users. If it moves into one of them, what does the other one read? The bug zoo knows a compiler that moves
-# it anyway. (`check=False`, or the first call would be compared with the graph, and the mistake be found.)
+# It has two users. If it moves into one of them, what does the other one read? The bug zoo has a compiler that moves
+# it anyway. (Without `check=False`, the first call would be compared with the graph, and the mistake would be found.)
 
 # %%
 x = np.array([0.5, 1.0, 2.0])
@@ -230,7 +230,7 @@ tl.draw(tl.trace(arrows, np.ones((4, 3)), np.ones((3, 2)), np.ones(2)))
 may_move = reference("09-fusible")
 
 # %% [markdown]
-# Now let a program decide it, for any graph.
+# Now write a program that decides this for any graph.
 
 # %% exercise="09-fuse"
 fuse = reference("09-fuse")
@@ -258,12 +258,12 @@ compiled = tl.compile(softened, buffers=False).prepare(*map(np.ones, shapes))
 print(compiled.source)
 
 # %% [markdown]
-# What does NumPy gain from a long line? The array between has no name, so its memory is free at once, and often used
-# again in the same line. A compiler to machine code gains more: one loop for each line.
+# What does NumPy gain from a long line? The array in between has no name, so its memory is free at once, and is often
+# used again in the same line. A compiler to machine code gains more: it makes one loop of each line.
 #
 # ## Pass three: print
 #
-# The last step is a text. Each operation knows its NumPy line, with its operands as names:
+# The last step makes a text. Each operation knows its NumPy line, with its operands as names:
 
 # %%
 for op in (tl.add, tl.tanh, tl.matmul, tl.scale):
@@ -271,7 +271,7 @@ for op in (tl.add, tl.tanh, tl.matmul, tl.scale):
 
 # %% [markdown]
 # These lines are the operations: the engine runs them, and the compiler prints them. So the two cannot differ.
-# Put the names in, one line after another, and the program is there.
+# Put in the names, line by line, and you have the program.
 
 # %% exercise="09-emit"
 emit = reference("09-emit")
@@ -299,7 +299,7 @@ except NotImplementedError:
     print("write emit, then run this cell again")
 
 # %% [markdown]
-# You have a compiler: trace, merge, fuse, print. The engine's own has a dozen passes, and it is the same idea.
+# You have a compiler: trace, merge, fuse, print. The engine's own has about twenty passes, but the idea is the same.
 #
 # ## The whole compiler
 #
@@ -320,8 +320,8 @@ print(f"compiled    {fastest(lambda: compiled(numbers)):6.0f} microseconds")
 print("largest difference:", abs(bump(node).value - compiled(numbers)).max())
 
 # %% [markdown]
-# One more pass, as an outlook. Tutorial 11 multiplies `x` by a tall matrix `A` and a wide one, `B`.
-# The brackets may stand in two places. Which is cheaper?
+# Here is one more pass, which you will need later. Tutorial 11 multiplies `x` by a tall matrix `A` and a wide one, `B`.
+# The brackets can be in two places. Which is cheaper?
 
 # %% predict="09-brackets"
 tl.predict("09-brackets")
@@ -337,16 +337,17 @@ print(compiled.report)
 print(compiled.source)
 
 # %% [markdown]
-# The large product of `A` and `B` is never built. The compiler knows only that $x (A B) = (x A) B$, and counts.
+# The large product of `A` and `B` is never built. The compiler knows only that $x (A B) = (x A) B$, and it counts
+# operations.
 #
 # ## What to take with you
 #
 # * Tracing is calling a function on placeholders. What comes back is the function as data.
 # * A pass is a function from a graph to a graph that means the same and costs no more.
-# * A pass that changes one number is wrong. `check_pass` looks for it.
-# * Equal operations on equal nodes are one. Look at the new parents: one merging makes the next possible.
+# * A pass that makes one number wrong is wrong. `check_pass` looks for such a number.
+# * Equal operations on equal nodes become one. Look at the new parents: one merge makes the next possible.
 # * An elementwise result may move into the line of its user if nobody else needs it.
-# * The program is text, one line for each operation or group. It can be read, and so believed.
+# * The program is text, one line for each operation or group. You can read it, and so you can check it.
 #
 # Gradients are graphs as well. Tutorial 10 compiles them.
 

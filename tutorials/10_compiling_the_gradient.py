@@ -32,7 +32,7 @@ from tinygrad_lora.learn import reference
 # %% [markdown]
 # ## A gradient is a graph
 #
-# A layer with a tanh, a second one without, and a squared error. Inputs are placeholders: nothing has a value yet.
+# Take a layer with a tanh, a second one without, and a squared error. Inputs are placeholders: nothing has a value yet.
 
 # %%
 x, W = tl.placeholder((5, 4), name="x"), tl.placeholder((4, 3), name="W")
@@ -57,7 +57,8 @@ print(sum(bool(node.parents) for node in both.nodes), "operations with both grad
 tl.draw(both)
 
 # %% [markdown]
-# Find `h` in the picture: the way there goes through it, and so does the way back. As formulas:
+# Find `h` in the picture: the way forward goes through it, and the way back uses it. Here are the gradients as
+# formulas:
 
 # %%
 tl.formula({"dL/dW": slopes[0], "dL/dV": slopes[1]})
@@ -65,7 +66,7 @@ tl.formula({"dL/dW": slopes[0], "dL/dV": slopes[1]})
 # %% [markdown]
 # ## One program for both
 #
-# First without any pass, in plain expressions.
+# Here it is first without any pass, in plain expressions.
 
 # %% predict="10-tanh-calls"
 tl.predict("10-tanh-calls")
@@ -86,8 +87,8 @@ plain(*arrays)
 print(plain.source)
 
 # %% [markdown]
-# `np.tanh` is called once: its slope, 1 - h * h, is made from the result. The passes of tutorial 09 then clean up the
-# whole, and know nothing of gradients:
+# `np.tanh` is called once: its slope, 1 - h * h, is computed from the result. The passes of tutorial 09, which know
+# nothing about gradients, then clean up the whole program:
 
 # %%
 compiled = tl.compile(loss_and_gradients, buffers=False)
@@ -100,8 +101,8 @@ tl.predict("10-exp")
 # %% [markdown]
 # ## A gradient of a gradient
 #
-# A gradient is a graph, so it has a gradient. `tl.grad` makes a function of a function, and can be used twice.
-# Take $f(x) = x^4 - 3x^2 + x$:
+# A gradient is a graph, so it has a gradient, too. `tl.grad` turns a function into its gradient, which is a function
+# again. So it can be used twice. Take $f(x) = x^4 - 3x^2 + x$:
 
 # %% predict="10-second"
 tl.predict("10-second")
@@ -117,7 +118,7 @@ print("f' (2) =", float(slope(2.0)), "  by hand", 4 * 2**3 - 6 * 2 + 1)
 print("f''(2) =", float(curvature(2.0)), "  by hand", 12 * 2**2 - 6)
 
 # %% [markdown]
-# A second derivative says how far to go. Newton's method takes $x \leftarrow x - f'(x) / f''(x)$, and no learning rate.
+# A second derivative says how far to go. Newton's method steps to $x - f'(x) / f''(x)$, and needs no learning rate.
 
 # %%
 newton, descent = [2.0], [2.0]
@@ -159,7 +160,7 @@ except NotImplementedError:
     print("write hessian_vector, then run this cell again")
 
 # %% [markdown]
-# Gradient descent needs some thousands of steps there. And what does a product cost, for 400 numbers?
+# Gradient descent needs some thousands of steps there. And what does one such product cost for 400 numbers?
 
 # %%
 mixing = np.random.default_rng(1).normal(size=(400, 300)) / 20
@@ -181,14 +182,14 @@ except NotImplementedError:
 # %% [markdown]
 # ## What must be kept
 #
-# What is made on the way there and read on the way back stays in memory all the time in between. In a large network
-# that is most of the memory. Which arrays are it?
+# An array that is made on the way forward and read on the way back stays in memory all the time in between. In a large
+# network, such arrays take most of the memory. Which ones are they?
 
 # %% predict="10-kept"
 tl.predict("10-kept")
 
 # %% [markdown]
-# The answer stands in the rules. A bar means "gradient of". What a rule mentions must be kept.
+# The answer is in the rules. A bar means "gradient of". Every array that a rule mentions must be kept.
 #
 # | operation | its rule |
 # |---|---|
@@ -204,13 +205,14 @@ all_trained, only_last = reference("10-saved")
 #
 # ## Or computed again
 #
-# What is needed need not be kept: it can be made a second time. That costs time, and saves bytes.
+# An array that the way back reads need not be kept: it can be computed a second time. That costs time and saves memory.
 
 # %% exercise="10-recompute"
 computed_again, best_to_keep = reference("10-recompute")
 
 # %% [markdown]
-# A chain of twelve layers, each of one megabyte, and all are needed on the way back. What runs again with less room?
+# Take a chain of twelve layers. The output of each takes one megabyte, and all are needed on the way back. How many
+# layers run again if fewer outputs are kept?
 
 # %%
 chain = [(f"h{i}", "tanh", (f"h{i - 1}" if i else "x",)) for i in range(12)]
@@ -286,16 +288,16 @@ for row in range(2):
 print("in place:", A.tolist())
 
 # %% [markdown]
-# The second number already reads the first, which is not the old one any more. Nothing crashes: that is the worst kind
-# of mistake.
+# The second number is computed with the first, which is not the old one any more. Nothing crashes: that is the worst
+# kind of mistake.
 
 # %% exercise="10-reuse"
 places, counterexample = reference("10-reuse")
 
 # %% [markdown]
-# Real arrays have different sizes. Each gets an interval of bytes for the steps of its life, and no two rectangles may
-# overlap. This is the compiler's plan for the program above. A bar that goes on in the same color, after a line, is a
-# result written over its operand.
+# Real arrays have different sizes. Each gets an interval of bytes for the steps of its life: a rectangle in the
+# picture. No two rectangles may overlap. This is the compiler's plan for the program above. Where a bar goes on in the
+# same color after a line, a result is written over its operand.
 
 # %%
 from tinygrad_lora.view import plots
@@ -317,7 +319,7 @@ print(planned.source)
 training_step = reference("10-step")
 
 # %% [markdown]
-# At work: the parameters go in, and the new ones come out.
+# Here it is at work: the parameters go in, and the new ones come out.
 
 # %%
 from tinygrad_lora.data import digits
@@ -338,7 +340,7 @@ except NotImplementedError:
 
 # %% [markdown]
 # `tl.compile_training_step` does this for any model, loss and optimizer, and writes new parameters over the old ones.
-# What is gained?
+# How much faster is that?
 
 # %%
 model = tl.Sequential(tl.Linear(64, 32, seed=0), tl.tanh, tl.Linear(32, 10, seed=1))
@@ -368,8 +370,8 @@ eager, fast = median_time(by_hand), median_time(lambda: step(batch, labels))
 print(f"by hand {eager * 1e6:.0f} microseconds, compiled {fast * 1e6:.0f}: {eager / fast:.1f} times as fast")
 
 # %% [markdown]
-# The times are your machine's; the numbers are the same either way. The report counts what was found, and the explorer
-# shows each pass on the small network:
+# The times depend on your machine; the computed numbers are the same either way. The report counts what each pass
+# changed, and the explorer shows each pass on the small network:
 
 # %%
 print(step.report)
@@ -382,8 +384,8 @@ tl.explore(planned)
 #
 # * A gradient is a graph. It can be drawn, compiled, and differentiated again.
 # * Forward and backward in one program share their work. A Hessian times a vector costs about two gradients.
-# * The backward pass keeps what its rules read, or computes it again.
-# * Arrays that never live at once can share memory, if nobody reads what was written over.
+# * The backward pass keeps the arrays that its rules read, or computes them again.
+# * Arrays that never live at the same time can share memory, if nobody reads one after it is overwritten.
 #
 # So far we trained all the parameters. Tutorial 11 asks how few are enough.
 

@@ -38,7 +38,7 @@ from tinygrad_lora.learn import reference
 #
 # Two habits of training appear below. The learning rate falls along half a wave of the cosine: large steps first, and
 # small ones at the end, so that the network settles. And `AdamW` has a **weight decay**: every step also takes a small
-# share, rate times decay, from each number that is trained. What the data does not ask for fades away.
+# share, rate times decay, from each number that is trained. Numbers that the data does not need fade away.
 
 # %%
 upright, rotated = digits(), digits(rotated=1)
@@ -48,7 +48,7 @@ images(both.reshape(-1, 8, 8), columns=6)
 
 # %%
 def train(model, optimizer, data, epochs, size=64):
-    """Train with a compiled step on shuffled batches, while the learning rate falls to zero. Gives the losses."""
+    """Train with a compiled step on shuffled batches, while the learning rate falls to zero. Returns the losses."""
     step, rng, losses = tl.compile_training_step(model, tl.cross_entropy, optimizer), np.random.default_rng(0), []
     count, rate = len(data.x_train) // size, optimizer.lr
     for i in range(epochs * count):
@@ -81,7 +81,7 @@ _ = train(tuned, tl.Adam(tuned.parameters(), lr=0.003), rotated, epochs=30)
 print(f"after 30 epochs: upright {accuracy(tuned, upright):.1%}, rotated {accuracy(tuned, rotated):.1%}")
 
 # %% [markdown]
-# It has learned the new task, and lost much of the old. And there is a second copy of all the numbers.
+# It has learned the new task, and lost much of the old one. And you now have a second copy of all the numbers.
 #
 # What has changed? Subtract the old weights from the new. Here is the change of the first layer, 64 by 128.
 
@@ -116,7 +116,7 @@ low_rank, smallest_error = reference("11-best-rank")
 
 # %% [markdown]
 # What is a change worth, if only rank $r$ of it is kept? Put the old weights, plus the closest change of rank $r$, into
-# the network. (The biases are those of the tuned one.)
+# the network. (The biases are those of the tuned network.)
 
 # %%
 ranks, kept = (1, 2, 4, 8, 16, 32), []
@@ -152,8 +152,8 @@ tl.draw(layer)
 tl.parameter_tree(layer)
 
 # %% [markdown]
-# Of 9,088 numbers 768 are trained. Why is it so few? The product of A and B has 64 times 128 numbers. A has 64 times 4
-# and B has 4 times 128.
+# Of 9,088 numbers, 768 are trained. Why so few? The product of A and B has 64 times 128 numbers, but A has only 64
+# times 4, and B has 4 times 128.
 
 # %% exercise="11-counts"
 adapter_size, largest_rank = reference("11-counts")
@@ -165,7 +165,7 @@ adapter_size, largest_rank = reference("11-counts")
 LoRALayer = reference("11-lora-layer")
 
 # %% [markdown]
-# Nobody has to write its gradients, as for every layer. The engine derives them; here they are as formulas. $G$ is the
+# As for every layer, nobody has to write its gradients. The engine derives them; here they are as formulas. $G$ is the
 # gradient that comes from above.
 
 # %%
@@ -178,7 +178,7 @@ tl.formula({name: tl.gradients(lora(x), node, seed=G) for name, node in wrt.item
 # %% [markdown]
 # ## The start
 #
-# At the start $B$ is zero. So the adapter adds nothing, and the network gives what it gave before, exactly.
+# At the start $B$ is zero. So the adapter adds nothing, and the network computes exactly what it computed before.
 # Look at the three formulas. What happens in the first step?
 
 # %% exercise="11-zero-gradient"
@@ -202,8 +202,8 @@ for name in ("right", "zero_start"):
     print(f"{name:<10} first loss {losses[0]:.3f}, last loss {losses[-1]:.3f}")
 
 # %% [markdown]
-# With two zeros each factor waits for the other. Nothing ever moves. (The last loss differs from the first because it
-# is that of another batch.)
+# If both are zero, each factor waits for the other, and nothing ever moves. (The last loss differs from the first only
+# because it is that of another batch.)
 
 # %% [markdown]
 # ## Watch it learn
@@ -268,8 +268,8 @@ if kept:
 chart.rule(y=accuracy(tuned, rotated), label="full fine-tuning", series=3)
 
 # %% [markdown]
-# Rank 1 is far better when it is learned than when it is cut. Why? The training knows that it has only one direction,
-# and makes the best of it.
+# A change of rank 1 is far better if it is learned than if it is cut from a larger one. Why? The training has only one
+# direction from the start, and makes the best of it.
 
 # %% predict="11-scale"
 tl.predict("11-scale")
@@ -310,20 +310,20 @@ for init in ("gaussian", "kaiming_uniform"):
 # the step shrinks by half. With a fixed $\alpha$ the two other rules shrink it far more. So choose $\alpha$ together
 # with the rank.
 #
-# The root (`rslora=True`, Kalajdzievski 2023) was made for the other start. There it shrinks the step by four, and
-# $\alpha / r$ by sixty. A rule for $s$ is right for one start, not for every one.
+# The root (`rslora=True`, Kalajdzievski 2023) was made for the other start. There it makes the step four times smaller,
+# and $\alpha / r$ sixty times. A rule for $s$ is right for one start, not for every one.
 
 # %% [markdown]
 # ## Merge
 #
-# An adapter costs a little at every call: two more thin products. When training is over that need not be.
+# An adapter costs a little at every call: two more thin products. After training you can avoid that.
 # $x W + s\,(x A)\,B = x\,(W + s A B)$, so add the change to the weight, once.
 
 # %% exercise="11-merge"
 Adapted = reference("11-merge")
 
 # %% [markdown]
-# The engine's own, on the trained network:
+# Here is the engine's own merge, on the trained network:
 
 # %%
 before = adapted.forward(rotated.x_test)
@@ -334,8 +334,7 @@ tl.unmerge_all(adapted)
 print("the old weights are back, bit for bit:", bool((adapted[0].base.weight.value == model[0].weight.value).all()))
 
 # %% [markdown]
-# And the famous mistake, merging again what is merged already. A layer remembers that it is merged. In this block it
-# forgets:
+# A well-known mistake is to merge twice. A layer remembers that it is merged. In this block it forgets:
 
 # %%
 with tl.bug("double_merge"):
@@ -347,10 +346,10 @@ with tl.bug("double_merge"):
 # %% [markdown]
 # ## What to take with you
 #
-# * What fine-tuning changes lies mostly in a few directions.
-# * LoRA learns $s A B$ beside a frozen weight: $r\,(n + m)$ numbers in place of $n m$.
-# * B starts at zero, so nothing is changed at the start; A must not be zero, or nothing ever moves.
-# * Never multiply A by B on the way: $(x A) B$ is cheap.
+# * The change that fine-tuning makes lies mostly in a few directions.
+# * LoRA learns $s A B$ beside a frozen weight: $r\,(n + m)$ numbers instead of $n m$.
+# * B starts at zero, so nothing changes at the start; A must not be zero, or nothing ever moves.
+# * While you train, never multiply A by B: $(x A) B$ is cheap.
 # * Merge for use, and keep the old weight, so that unmerging is exact.
 #
 # In tutorial 12 we do it for real, with two tasks, a compiler and a file to send.
@@ -373,7 +372,7 @@ with tl.bug("double_merge"):
 # Likely mistakes, as diagnosis codes:
 #
 # * `scaled-twice` in `11-best-rank`: the singular values in A and in B. Each may have its root, or one has them all.
-# * `missing-root`, `plain-sum`: the parts stand at right angles, so squares are added. Pythagoras.
+# * `missing-root`, `plain-sum`: the parts are at right angles, so squares are added. Pythagoras.
 # * `product` in `11-counts`: n m r. Draw A and B as two thin boxes.
 # * `builds-the-product` in `11-lora-layer`: right, and as expensive as a whole weight.
 # * `zero-start`, `not-zero-at-start`: show the two losses from the zoo, and the old accuracy at step 0.

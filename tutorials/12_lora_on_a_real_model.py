@@ -14,7 +14,7 @@
 # # 12 · LoRA on a real model, compiled
 # *Outcome: you can adapt a trained network, keep its old skill, and ship the result. · 60 minutes*
 #
-# A network has a skill. You want it to have another one, you must not lose the first, and somebody is waiting for the
+# A network has a skill. You want it to learn another one without losing the first, and somebody is waiting for the
 # file.
 
 # %%
@@ -78,7 +78,7 @@ print(f"{total:,} parameters")
 print(f"upright {accuracy(pretrained.forward, upright):.1%}, rotated {accuracy(pretrained.forward, rotated):.1%}")
 
 # %% [markdown]
-# Somebody turns the page by 90 degrees, and it guesses. That is our new task.
+# Somebody turns the page by 90 degrees, and the network only guesses. That is our new task.
 #
 # ## Attach
 #
@@ -110,7 +110,7 @@ print("the same output, bit for bit:", bool(same.all()))
 # %% [markdown]
 # ## Train
 #
-# Now it is your turn to choose: rank, learning rate, how long.
+# Now it is your turn to choose: the rank, the learning rate, and how long to train.
 
 # %% exercise="12-new-task"
 fine_tune = reference("12-new-task")
@@ -208,7 +208,7 @@ for name in tl.adapter_names(model):
 
 # %% [markdown]
 # A server has one base in its memory and many adapters. What if one batch has samples for several of them?
-# Merging is no help: there is one base for all.
+# Merging does not help: there is one base for all.
 
 # %% predict="12-rows"
 tl.predict("12-rows")
@@ -220,7 +220,8 @@ tl.predict("12-rows")
 forward = reference("12-two-adapters")
 
 # %% [markdown]
-# The engine does it with `by_row`, through all layers. A batch with six images, two for each adapter and two for none:
+# The engine does it with `by_row`, through all layers. Here is a batch with six images, two for each adapter and two
+# for none:
 
 # %%
 batch = np.concatenate([data.x_test[3:5] for data in (upright, rotated, upside_down)])
@@ -234,7 +235,7 @@ images(batch.reshape(-1, 8, 8), [f"{name or 'base'}: {digit}" for name, digit in
 #
 # Now the images lie on two machines, and none of them may send its images away. The loss is a sum over images, and the
 # gradient of a sum is the sum of the gradients. So each worker computes the gradients of its share with a compiled
-# function, and somebody adds them up and makes the step. What travels is as large as what is trained.
+# function, and somebody adds them up and makes the step. Only as many numbers travel as are trained.
 
 
 # %%
@@ -321,7 +322,7 @@ chart = tl.Chart("One worker, and two", x="step", y="loss", log="y")
 chart.line(range(len(alone)), alone, "one worker").line(range(len(together)), together, "two workers", points=True)
 
 # %% [markdown]
-# What does a step send? To each worker the numbers that are trained, and as many gradients back:
+# What does a step send? It sends the trained numbers to each worker, and as many gradients come back:
 
 # %%
 everything = sum(p.size for p in one.model.named_parameters().values()) - start.size
@@ -329,9 +330,10 @@ for way, size in (("all parameters", everything), ("adapter, rank 4", start.size
     print(f"{way:<16} {2 * 2 * 8 * size:>9,} bytes a step for two workers")
 
 # %% [markdown]
-# In this small network the adapter is an eighth of it. In the language model below it will be a thousandth: so a slow
-# line is enough to train what it could never send. And this is the exchange as a graph, with plain gradient descent in
-# the place of Adam: two gradients come in, are added in their order, and make the step. The result goes out to both.
+# In this small network the adapter needs an eighth of the traffic. In the language model below it will need a
+# thousandth. So a slow connection is enough to train a model that it could never send. And this is the exchange as a
+# graph, with plain gradient descent instead of Adam: two gradients come in, are added in their order, and make the
+# step. The result goes out to both.
 
 # %%
 gradients = [tl.placeholder(start.shape, name=f"gradients of worker {i}") for i in (1, 2)]
@@ -340,7 +342,7 @@ tl.draw(tl.placeholder(start.shape, name="adapter") - 0.03 * (gradients[0] + gra
 # %% [markdown]
 # ## Compile it
 #
-# The adapter is trained. What runs in the end? Here is the first layer, as the compiler prints it.
+# The adapter is trained. Which program runs in the end? Here is the first layer, as the compiler prints it.
 
 # %%
 tl.activate(model, "rotated")
@@ -349,7 +351,7 @@ layer(rotated.x_test)
 print(layer.source)
 
 # %% [markdown]
-# Three products. The compiler cannot know that the adapter has learned all that it will ever learn. You know. Merge it:
+# It has three products. The compiler cannot know that the adapter will not be trained any more. You know. Merge it:
 
 # %% predict="12-merged"
 tl.predict("12-merged")
@@ -363,9 +365,9 @@ model[0].unmerge()
 # %% [markdown]
 # One product is left. The compiled function has noticed by itself that the layer has changed.
 #
-# While you train, merging is the wrong way around: A times B is as large as the weight. In tutorial 11 you had to think
-# of the order. Here somebody did not, and wrote the formula of the paper as it stands. What does the compiler make of
-# one step of its training?
+# While you train, do not merge: A times B is as large as the weight. In tutorial 11 you had to think about the order of
+# products. Here somebody did not, and copied the formula from the paper. What does the compiler make of one step of its
+# training?
 
 
 # %%
@@ -388,7 +390,7 @@ print(found.source)
 tl.explore(found)
 
 # %% [markdown]
-# Now somebody merges in every step: $x\,(W + s A B)$. Here the product stands inside a sum, where that law cannot reach
+# Now somebody merges in every step: $x\,(W + s A B)$. Here the product is inside a sum, where that law cannot reach
 # it. The pass `distribute_products` takes it out first: $x\,(W + P) = x W + x P$. Look at the flops after each pass.
 # They go up before they go down. What if that pass is left out?
 
@@ -407,8 +409,8 @@ print(f"without distribute_products {lacking.graph.flops / 1e6:.2f}M flops, with
 # %% [markdown]
 # ## Ship it
 #
-# A colleague wants a function, not a framework. And a proof that it does the same, up to rounding: the numbers here
-# have seven digits.
+# A colleague wants a function, not a framework, and evidence that it computes the same, up to rounding: the numbers
+# here have seven digits.
 
 # %% exercise="12-ship"
 ship, largest_difference = reference("12-ship")
@@ -424,7 +426,7 @@ except NotImplementedError:
     shipped(rotated.x_test)
 
 # %% [markdown]
-# `save` writes it as a Python file that needs NumPy alone, and the weights into a file beside it.
+# `save` writes it as a Python file that needs only NumPy, and the weights into a file beside it.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -446,7 +448,7 @@ print(f"rotated {accuracy(lambda x: program(x, *weights), rotated):.1%}")
 # %% [markdown]
 # ## The adapter file
 #
-# The other way to ship: your colleague has the base, so send the adapter alone. How small can it be?
+# There is another way to ship: your colleague has the base, so send only the adapter. How small can it be?
 
 # %% predict="12-bytes"
 tl.predict("12-bytes")
@@ -480,7 +482,7 @@ except ImportError as missing:
 # %% [markdown]
 # ## The real thing
 #
-# All this was a small network. Is it the same with a language model? SmolLM2 has 135 million parameters and can talk.
+# So far the network was small. Is it the same with a language model? SmolLM2 has 135 million parameters and can talk.
 # It is not part of this package: where it is absent, the next cell says how to fetch it.
 
 # %%
@@ -504,10 +506,10 @@ except ModelError as absent:
 # > each other; this is called *attention*. Each vector $x$ is multiplied by three weights. $q = x W_q$ is a query: what
 # > does this word look for? $k = x W_k$ is a key: what can it be found by? $v = x W_v$ is a value: what does it have to
 # > say? The product of a query and a key says how well they fit. A softmax turns these numbers into shares, and the
-# > word gets the mixture of all values with these shares:
+# > word gets a mixture of all values in these shares:
 # > $$\mathrm{softmax}\!\left(\frac{q k^\top}{\sqrt{d}}\right) v$$
 # > In this model $W_q$ and $W_v$ are called `q_proj` and `v_proj`. They are linear layers like all others, so they
-# > can have adapters. To adapt these two was the choice of the first paper about LoRA.
+# > can have adapters. The first paper about LoRA chose to adapt these two.
 
 # %%
 examples = [
@@ -534,8 +536,8 @@ if chat:
         print("adapters off:", chat.reply("Who are you?", longest=12), "...")
 
 # %% [markdown]
-# A fraction of a percent of the numbers, a few steps, and it has another name. Switch the adapters off, and it is the
-# old one again. Everything in it is what you have built in twelve tutorials: nodes, rules, an order, layers, an
+# With a fraction of a percent of the numbers and a few steps, the model has another name. Switch the adapters off, and
+# it is the old model again. You have built every part of this in twelve tutorials: nodes, rules, an order, layers, an
 # optimizer, a compiler, and two thin matrices.
 #
 # ## What to take with you
@@ -543,9 +545,9 @@ if chat:
 # * Freeze the base, attach adapters, train only these.
 # * Adapters forget as well. But they can be switched off, and the base is untouched.
 # * One base serves many adapters, even in one batch.
-# * The gradient of a sum is a sum: workers share the images, and send what is as small as the adapter.
-# * Merge to ship a program. Send the adapter alone to those who have the base.
-# * Always send a proof along: the largest difference on real inputs.
+# * The gradient of a sum is a sum: workers divide the images, and send no more numbers than the adapter has.
+# * Merge to ship a program. Send only the adapter to those who have the base.
+# * Always send evidence along: the largest difference on real inputs.
 
 # %% [markdown] instructor=true
 # ## For the instructor

@@ -35,7 +35,7 @@ from tinygrad_lora.learn import reference
 # %% [markdown]
 # ## A word alone
 #
-# A text becomes a matrix: one row for each word, its **token**. Here a row counts the letters of the word.
+# A text becomes a matrix, with one row for each **token**. Here a token is a word, and its row counts the letters.
 
 # %%
 words = ["row", "row", "row", "your", "boat", "gently", "down", "the", "stream"]
@@ -55,7 +55,7 @@ print("row 3 of A @ X is the mean of the first four words:", bool(np.allclose((A
 
 # %%
 def look(weights, tokens, title="", size=330, limit=1.0):
-    """A matrix of weights as a picture: who asks stands on the left, and who is looked at below."""
+    """A matrix of weights as a picture: the word that asks is on the left, the word that it looks at is below."""
     ticks = dict(enumerate(tokens))
     chart = tl.Chart(title, x="is looked at", y="asks", xticks=ticks, yticks=ticks, size=(size, size))
     return chart.image(weights, colors="share", limit=limit)
@@ -64,8 +64,8 @@ def look(weights, tokens, title="", size=330, limit=1.0):
 look(A, words, "An average: all earlier words count the same", 420)
 
 # %% [markdown]
-# Each row of `A` holds the **weights** of one word, and they sum to 1. **Attention** is such a matrix. Only the weights
-# are not fixed: the words themselves decide.
+# Each row of `A` holds the **weights** of one word, and they sum to 1. **Attention** is such a matrix. But its weights
+# are not fixed: they are computed from the words themselves.
 #
 # ## Who fits whom
 #
@@ -76,7 +76,7 @@ look(A, words, "An average: all earlier words count the same", 420)
 tl.predict("13-average")
 
 # %% [markdown]
-# So the average is attention with equal scores. Where do better scores come from? From a dot product: it is large where
+# So the average is attention with equal scores. Where do better scores come from? From a dot product: it is large if
 # two vectors point in the same direction.
 
 # %%
@@ -84,7 +84,7 @@ for other in ("row", "your", "down", "the"):
     print(f"row · {other:<5} {X[0] @ X[words.index(other)]:.0f} letters in common")
 
 # %% [markdown]
-# What a word looks for need not be what it is. So every word gets three vectors, by three matrices that are learned:
+# A word may look for something different from itself. So every word gets three vectors, by three learned matrices:
 #
 # * a **query**: what it looks for;
 # * a **key**: what it can be found by;
@@ -99,7 +99,7 @@ tl.predict("13-table")
 scores = reference("13-scores")
 
 # %% [markdown]
-# Why the root? Let queries and keys be random, of ever more numbers.
+# Why the root? Let queries and keys be random vectors, longer and longer.
 
 # %% predict="13-spread"
 tl.predict("13-spread")
@@ -119,7 +119,7 @@ for d in (4, 64, 1024):
 #
 # ## Shares
 #
-# A softmax over a matrix has two axes to choose from. Which one is right, and what does the other one mean?
+# A softmax over a matrix can run along either of two axes. Which one is right, and what does the other one mean?
 
 # %% exercise="13-weights"
 weights = reference("13-weights")
@@ -139,7 +139,7 @@ look(W, words, "Words look at words with the same letters", 420)
 #
 # ## Not ahead
 #
-# A model that says what comes next must not see it. `row` may not look at `stream`.
+# A model that predicts the next word must not see it. `row` must not look at `stream`.
 
 # %% predict="13-visible"
 tl.predict("13-visible")
@@ -162,12 +162,12 @@ for word, row in zip(words, x.gradient, strict=True):
 look(W.value, words, "Nobody looks ahead", 420)
 
 # %% [markdown]
-# Nothing after `boat` has any influence. The mask was added to the scores, as 0 or as a large negative number. So it is
-# a number like any other, and gradients pass it by.
+# Nothing after `boat` has any influence. The mask was added to the scores, as 0 or as a large negative number. It is
+# just one more term of a sum, so gradients need no rule for it.
 #
 # ## Where
 #
-# Look at the first three rows of the pictures again. All three words are `row`.
+# Look at the first three rows of the pictures again. All three words are `row`. Can attention tell them apart?
 
 # %% predict="13-shuffle"
 tl.predict("13-shuffle")
@@ -185,8 +185,8 @@ print(" ".join(words[i] for i in order))
 print("largest difference for a word:", abs(attend(X)[order] - attend(X[order])).max().round(12))
 
 # %% [markdown]
-# Attention does not know where a word stands: "dog bites man" is "man bites dog". The remedy is simple. Add to each row
-# something that tells where it is.
+# Attention does not know where a word stands: "dog bites man" is "man bites dog". The remedy is simple: add to each row
+# some numbers that say where it is.
 
 # %% exercise="13-position"
 positions = reference("13-position")
@@ -202,7 +202,7 @@ Panels(
 )
 
 # %% [markdown]
-# Neighbors fit each other best, wherever they stand. With the table added, the three `row` are no longer alike:
+# Neighbors fit each other best, wherever they are. With the table added, the three `row` are no longer alike:
 
 # %%
 P = X + table[: len(words), :26]
@@ -223,7 +223,7 @@ tl.predict("13-price")
 heads, join = reference("13-heads")
 
 # %% [markdown]
-# Now all parts fit together. This is the attention of a language model, with your functions, beside the engine's:
+# Now put all parts together. This is the attention of a language model, with your functions, beside the engine's:
 
 
 # %%
@@ -246,8 +246,8 @@ except NotImplementedError:
 # ## On real text
 #
 # What does attention look at once it has learned? Here is a small model that reads first names, letter by letter, and
-# says which letter comes next. It has one layer of attention, with four heads. It trains within seconds. How it is
-# built is the story of tutorial 14.
+# says which letter comes next. It has one layer of attention, with four heads. It trains within seconds. Tutorial 14
+# shows how it is built.
 
 # %%
 from tinygrad_lora.data import names
@@ -272,10 +272,10 @@ name = "christopher"
 Panels([look(w, "." + name, f"head {i}", 220, 0.6) for i, w in enumerate(who_looks([name])[0])], columns=2)
 
 # %% [markdown]
-# Nobody told the heads what to do. Read a few rows in each: where do the vowels look, and where the consonants? Take
-# another name, such as your own, in small letters and with eleven at most.
+# Nobody told the heads what to do. Read a few rows in each: where do the vowels look, and where do the consonants look?
+# Try another name, such as your own, in lowercase and with at most eleven letters.
 #
-# Single names can deceive. So average over long names that it has never seen: how far back does each head look?
+# A single name can deceive. So average over long names that the model has never seen: how far back does each head look?
 
 # %%
 long = [name for name in names()[1] if len(name) >= 8]
@@ -287,11 +287,11 @@ chart
 
 # %% [markdown]
 # Some heads look close by, at the letter itself and the one before. Others spread their attention over the whole name.
-# A picture shows where a model looks. Why it does so, it does not show.
+# A picture shows where a model looks. It does not show why.
 #
 # ## What to take with you
 #
-# * Attention is a weighted average: a matrix of weights, times the values. Its weights are made by the tokens.
+# * Attention is a weighted average: a matrix of weights, times the values. The weights are computed from the tokens.
 # * Scores are dot products of queries and keys, divided by $\sqrt d$. The softmax runs over the keys.
 # * The mask hides later tokens: minus infinity before the softmax, a weight of 0 after it.
 # * Attention knows no order. Positions are added to the vectors.

@@ -14,8 +14,8 @@
 # # 14 · A language model from nothing
 # *Outcome: you can train a GPT, draw text from it, and tell whether it is any good. · 60 minutes*
 #
-# Some letters of a name are there: `chr`. What comes next? Whoever can say that well, letter after letter, can invent
-# names. That is all a language model does.
+# Here are the first letters of a name: `chr`. What comes next? If you can say that well, letter after letter, you can
+# invent names. That is all a language model does.
 
 # %%
 import numpy as np
@@ -38,7 +38,7 @@ print(f"{len(train):,} first names to learn from, {len(test)} to test on")
 print(", ".join(train[:12]))
 
 # %% [markdown]
-# A name becomes a row of numbers. A dot begins it, and another dot ends it. So the end is something to be learned, too.
+# A name becomes a row of numbers. A dot begins it, and another dot ends it. So the model also learns where a name ends.
 # Rows of short names are filled up with 27, the **padding**.
 
 # %%
@@ -49,8 +49,8 @@ print("ada is", *encode(["ada"])[0])
 # %% [markdown]
 # ## Count
 #
-# The simplest model looks at one letter only. Which letter followed it, and how often? Such pairs are called
-# **bigrams**. Counting them is one line.
+# The simplest model looks at only one letter. Which letter followed it, and how often? Such pairs are called
+# **bigrams**. Counting them takes one line.
 
 # %%
 before, after = rows[:, :-1], rows[:, 1:]
@@ -71,7 +71,7 @@ tl.Chart("Each row: what comes next", x="next", y="letter", xticks=ticks, yticks
 # %% [markdown]
 # Find the `u` after the `q`, and the vowels. The dot is a letter, too: which letters begin a name, and which end it?
 #
-# The table can write already. Begin with a dot, draw the next letter, and go on until a dot comes.
+# This table can already write. Begin with a dot, draw the next letter, and go on until a dot comes.
 
 
 # %%
@@ -89,10 +89,11 @@ def write(scores_of, count=8, seed=0, **options):
 print(write(lambda tokens: np.log(table[tokens[-1]])))
 
 # %% [markdown]
-# Not quite names, but no noise either. How good is it? We need a number, and it must be measured on names that were
-# not counted.
+# These are not quite names, but not noise either. How good is the table? We need a number, and it must be measured on
+# names that were not counted.
 #
-# Take the mean cross-entropy of tutorial 07. A loss is hard to imagine, so take $e$ to its power: the **perplexity**.
+# Take the mean cross-entropy of tutorial 07. A loss is hard to imagine, so raise $e$ to that power: the result is the
+# **perplexity**.
 
 # %% predict="14-guess"
 tl.predict("14-guess")
@@ -109,12 +110,12 @@ print(f"no idea        loss {np.log(27):.2f}, perplexity {perplexity(np.log(27))
 print(f"table of pairs loss {pairs:.2f}, perplexity {perplexity(pairs):.1f}")
 
 # %% [markdown]
-# The table hesitates among 11 letters, where one without any idea hesitates among 27.
+# The table hesitates among 11 letters, while a model without any idea hesitates among 27.
 #
 # ## The same by gradient
 #
-# Now a network that can do exactly that: a table of 27 by 27 scores. The softmax of a row is its prediction. No
-# counting, only a loss and its gradient.
+# Now take a network that can do exactly that: a table of 27 by 27 scores. The softmax of a row is its prediction. There
+# is no counting, only a loss and its gradient.
 
 # %% predict="14-push"
 tl.predict("14-push")
@@ -134,14 +135,14 @@ print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}")
 print(f"largest difference from the table of counts: {abs(learned - table).max():.4f}")
 
 # %% [markdown]
-# The same numbers. Where the gradient is zero, probability is share, for each pair. So why bother with gradients?
-# Because counting ends here. For 3 letters a table has 27 times as many rows, and most of them stay empty. A network
-# may look at everything that came before.
+# The numbers are the same. Where the gradient is zero, the probability equals the share, for each pair. So why bother
+# with gradients? Because counting ends here. A table that looks back at two letters has 27 times as many rows, and most
+# of them stay empty. A network may look at everything that came before.
 #
 # ## Longer pieces
 #
 # There is another way to see more: make the tokens longer. If `an` is one token, a pair of tokens is up to four
-# letters. Which pieces deserve it?
+# letters. Which pieces deserve a token of their own?
 
 # %% predict="14-join"
 tl.predict("14-join")
@@ -161,12 +162,13 @@ for name in ("christopher", "annabelle", "zoe"):
     print(name, "=", " + ".join(tokenizer.vocabulary[i] for i in tokenizer.encode(name)))
 
 # %% [markdown]
-# Large models have such pieces, 50,000 and more. For names we stay with letters: then a token is something you can see.
+# Large models have 50,000 such pieces and more. For names we stay with letters: then a token is something you can see.
 #
 # ## The GPT
 #
-# A token gets a vector, and so does its place. **Attention** lets each letter look at those before it, as in tutorial
-# 13. A small network works on each letter alone. Both only add to the vector, and a norm before each keeps its size.
+# Each token has a vector, and so does each place. **Attention** lets each letter look at those before it, as in
+# tutorial 13. A small network works on each letter alone. Both only add to the vector, and a norm before each keeps its
+# size.
 
 
 # %%
@@ -213,7 +215,8 @@ tl.predict("14-questions")
 train_step = reference("14-step")
 
 # %% [markdown]
-# The same step, compiled, a thousand times. All lengths are one shape, thanks to the padding, so one program does it.
+# Now the same step, compiled, a thousand times. Thanks to the padding, names of all lengths have one shape, so one
+# program is enough.
 
 
 # %%
@@ -250,8 +253,8 @@ fit = reference("14-perplexity")
 # %% [markdown]
 # ## What it has learned
 #
-# Nobody told it what a vowel is. Each letter is a vector of 16 numbers. Here are the two directions in which these
-# vectors differ most.
+# Nobody told the network what a vowel is. For it, each letter is a vector of 16 numbers. Here are the two directions in
+# which these vectors differ most.
 
 # %%
 vectors = model.letters.weight.value[:27]
@@ -267,12 +270,12 @@ for one, (a, b) in zip(LETTERS, place, strict=True):
 chart
 
 # %% [markdown]
-# The vowels have found each other, because the same letters follow them and precede them.
+# The vowels are close together, because the same letters follow them and precede them.
 #
 # ## Draw
 #
-# The network gives scores. Which letter do we take? Always the best is dull. With the right chances, it is lively, and
-# at times silly. The **temperature** lies in between.
+# The network returns scores. Which letter do we take? Always taking the best one is dull. Drawing with the predicted
+# probabilities is lively, and at times silly. The **temperature** lets you choose between the two.
 
 # %% predict="14-heat"
 tl.predict("14-heat")
@@ -307,8 +310,7 @@ plots.loss_curves(histories, smooth=10)
 
 # %% [markdown]
 # The lower loss belongs to the worse model: all its names are empty. When it writes, there is no future to peek at, and
-# it has never learned to guess. A loss that is far too good is a reason to look for a leak. Some are better hidden than
-# this one.
+# it has never learned to guess. If a loss is far too good, look for a leak. Some leaks are better hidden than this one.
 
 # %% exercise="14-future"
 sees_nothing_ahead = reference("14-future")
@@ -320,8 +322,8 @@ sees_nothing_ahead = reference("14-future")
 #   perplexity.
 # * Counting pairs and training a table give the same numbers. Gradients go on where counting ends.
 # * A text is its own label, moved by one place. With a causal mask each place is a question.
-# * Padding makes rows equally long, and the loss looks away there.
-# * Temperature divides scores. Low is safe and dull, high is lively and silly.
+# * Padding makes rows equally long, and the loss ignores it.
+# * The temperature divides scores. Low is safe and dull, high is lively and silly.
 # * If a loss is too good, change the future, and see whether the past moves.
 #
 # In tutorial 15 this model is made smaller.

@@ -32,8 +32,8 @@ one_thread()  # so that a busy machine is as fast as a quiet one
 from tinygrad_lora.learn import reference
 
 # %% [markdown]
-# Here is the model of tutorial 14. It has read 4,630 first names, and invents new ones. It is small, so everything can
-# be tried at once. What works for it is what one does with the large ones.
+# Here is the model of tutorial 14. It has learned from 4,630 first names, and invents new ones. It is small, so you can
+# try everything at once. The same methods are used for large models.
 
 
 # %%
@@ -71,9 +71,9 @@ print(", ".join(invented(model, 8)))
 tl.predict("15-levels")
 
 # %% [markdown]
-# So with four bits a weight can be one of 16 numbers. Which 16? First the simplest choice: equal distances, from -1 to
-# 1. Then a weight is brought to that range. Divide it by the largest of its neighbors, and remember this **scale**.
-# Every weight becomes the index of the nearest level, its **code**.
+# So with four bits a weight can be one of 16 numbers, the **levels**. Which 16? First take the simplest choice: equal
+# distances, from -1 to 1. Then bring the weights to that range: divide each by the largest of its neighbors, and
+# remember this **scale**. Every weight becomes the index of the nearest level, its **code**.
 
 # %% exercise="15-quantize"
 quantize, dequantize = reference("15-quantize")
@@ -90,8 +90,8 @@ except NotImplementedError:
     print("write quantize and dequantize, then run this cell again")
 
 # %% [markdown]
-# Look at the small ones. With equal distances there is no level at 0. And what do the weights need? Here are those of
-# the six large layers, each divided by the largest of its 64 neighbors:
+# Look at the small weights. With equal distances there is no level at 0. Which levels would suit the weights? Here are
+# those of the six large layers, each divided by the largest of its 64 neighbors:
 
 # %%
 layers = [model.q_proj, model.k_proj, model.v_proj, model.o_proj, model.up_proj, model.down_proj]
@@ -108,14 +108,14 @@ chart.points(even, np.full(16, -0.06 * counts.max()), "equal distances", series=
 chart.points(LEVELS, np.full(16, -0.14 * counts.max()), "NF4", series=2)
 
 # %% [markdown]
-# It is a bell, and the levels far out have little to do. (The two bars at the ends are the largest of each block.)
+# The shape is a bell, so levels far out have little to do. (The two bars at the ends are the largest of each block.)
 # **NF4** puts its 16 levels where the weights are: densely around 0, and further apart outside. On each side of 0, the
 # same share of a bell lies between any two neighbors. The N stands for the normal distribution (Dettmers et al. 2023).
 # One level is 0, exactly.
 #
 # ## One large number
 #
-# A scale is set by the largest number. What if that one is much larger than the others?
+# The largest number sets the scale. What if it is much larger than the others?
 
 # %% predict="15-outlier"
 tl.predict("15-outlier")
@@ -131,7 +131,7 @@ except NotImplementedError:
     print("write quantize and dequantize, then run this cell again")
 
 # %% [markdown]
-# So a scale should belong to few numbers: then a large one does harm to few others. But every scale takes memory.
+# So a scale should belong to few numbers: then a large one harms few others. But every scale takes memory.
 
 # %% predict="15-bits"
 tl.predict("15-bits")
@@ -140,7 +140,7 @@ tl.predict("15-bits")
 relative_error, bits_per_number = reference("15-blocks")
 
 # %% [markdown]
-# Which size is best? There is no best one: it is a trade. Each point is a size of blocks, from 8 to 1,024.
+# Which size is best? There is no best one; it is a trade-off. Each point is a size of blocks, from 8 to 1,024.
 
 # %%
 sizes = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -156,19 +156,19 @@ except NotImplementedError:
 chart
 
 # %% [markdown]
-# From blocks of 32 on NF4 is better, and in tiny blocks it is not. Why? In a block of 8 the largest one fills much of
-# the range, and what is divided by it is no bell any more. A block of 64 at 4.5 bits is what QLoRA takes. It stores
-# the scales in 8 bits as well, and comes to 4.13.
+# From blocks of 32 on, NF4 is better; in tiny blocks it is not. Why? In a block of 8, even the largest number is often
+# small. Divided by it, the weights no longer have the shape of a bell. QLoRA takes blocks of 64, at 4.5 bits. It
+# also stores the scales in 8 bits, which brings it to 4.13.
 #
 # ## Into bytes
 #
-# NumPy knows no number of four bits. Its smallest has eight.
+# NumPy has no numbers of four bits. Its smallest have eight.
 
 # %% exercise="15-pack"
 pack, unpack = reference("15-pack")
 
 # %% [markdown]
-# The engine has all of this: `quantize_nf4` gives the bytes of a matrix, the same bytes as the library bitsandbytes.
+# The engine has all of this: `quantize_nf4` returns the bytes of a matrix, the same bytes as the library bitsandbytes.
 
 # %%
 from tinygrad_lora.nn.adapters.quantized import dequantize_nf4, quantize_nf4
@@ -182,7 +182,7 @@ print(f"relative error {np.linalg.norm(back - weight) / np.linalg.norm(weight):.
 # %% [markdown]
 # ## What it costs
 #
-# Every weight is off by nine percent of their usual size. What does that do to the names?
+# The weights are off by about nine percent of their usual size. What does that do to the names?
 
 # %%
 from tinygrad_lora.nn import quantize as quantize_model
@@ -193,10 +193,10 @@ print("float32:  ", ", ".join(invented(model, 6)))
 print("four bits:", ", ".join(invented(small, 6)))
 
 # %% [markdown]
-# The loss has hardly moved: errors of both signs cancel in a sum of many products. Some names differ all the same.
-# Where one letter comes out another way, all that follow depend on it.
+# The loss has hardly moved: errors of both signs cancel in a sum of many products. Still, some names differ: if one
+# letter is drawn differently, all letters after it depend on it.
 #
-# Would fewer levels do? And does it matter where they are?
+# Would fewer levels be enough? And does it matter where they are?
 
 
 # %%
@@ -217,8 +217,8 @@ for count in (16, 8, 4, 2):
 
 # %% [markdown]
 # With 16 levels the loss moves by about a hundredth, wherever they are. With three bits it begins to grow. With one bit
-# almost nothing is left: blind guessing has 3.30. In large models the place of the levels does matter: the authors of
-# QLoRA measured them, and found NF4 ahead of others.
+# the model has forgotten almost everything: blind guessing has 3.30. In large models the place of the levels does
+# matter: the authors of QLoRA measured several choices, and found NF4 ahead of the others.
 
 # %% [markdown]
 # ## Beside frozen codes
@@ -230,7 +230,7 @@ tl.predict("15-slope")
 
 # %% [markdown]
 # So codes cannot be trained by a gradient: it would be 0, or undefined. They are frozen. But tutorial 11 has shown how
-# one trains beside a frozen weight: with an adapter. This is **QLoRA**, the weights in four bits, and LoRA beside them.
+# to train beside a frozen weight: with an adapter. This is **QLoRA**: the weights in four bits, and LoRA beside them.
 
 # %% predict="15-passes"
 tl.predict("15-passes")
@@ -239,8 +239,8 @@ tl.predict("15-passes")
 qlora_vjp = reference("15-gradients")
 
 # %% [markdown]
-# The engine needs no rule for it. The weight of a quantized layer is a graph: look up the codes, multiply by the
-# scales. Here is its beginning, the bytes, and its end, the weight:
+# The engine needs no rule for this. The weight of a quantized layer is a graph: look up the codes, multiply by the
+# scales. It begins with the bytes, and ends with the weight:
 
 # %%
 layer = small.up_proj
@@ -249,11 +249,12 @@ for node in tl.Graph([], [layer.weight]).nodes:
     print(f"{node.op!s:<10} {node.name or '':<10} {node.shape!s:<14} {node.dtype}")
 
 # %% [markdown]
-# The weight is made anew whenever it is used, on the way there and on the way back. What stays in memory is the bytes.
+# The weight is computed anew whenever it is used, on the way forward and on the way back. Only the bytes stay in
+# memory.
 #
 # ## A new habit
 #
-# Let the model learn to invent names that end in "a". The names of the list that do so are the lesson; a few are kept
+# Let the model learn to invent names that end in "a". It learns from the names in the list that do; a few are kept
 # aside.
 
 # %%
@@ -299,8 +300,8 @@ from tinygrad_lora.view import plots
 plots.loss_curves(losses, smooth=15, log=True)
 
 # %% [markdown]
-# Two curves, almost one. The adapters have learned the habit beside rounded weights as well as beside full ones. Nobody
-# had to touch the codes.
+# The two curves are almost the same. The adapters have learned the habit as well beside rounded weights as beside full
+# ones, and the codes have not changed.
 #
 # Is the old habit lost? Switch the adapters off, as in tutorial 12:
 
@@ -311,7 +312,7 @@ with tl.disabled(tuned["QLoRA"]):
 # %% [markdown]
 # ## A table
 #
-# Where does memory go in training? First the part that one forgets:
+# Where does memory go in training? First a part that is easy to forget:
 
 # %% predict="15-trained"
 tl.predict("15-trained")
@@ -320,7 +321,7 @@ tl.predict("15-trained")
 training_bytes = reference("15-memory")
 
 # %% [markdown]
-# Does the 7 billion model fit? An adapter of rank 8 on all layers has about 20 million numbers there.
+# Does the model of 7 billion weights fit? An adapter of rank 8 on all its layers has about 20 million numbers.
 
 # %%
 models = {"SmolLM2": (134_515_008, 2_442_240), "7 billion": (7_000_000_000, 20_000_000)}
@@ -333,16 +334,16 @@ except NotImplementedError:
     print("write training_bytes, then run this cell again")
 
 # %% [markdown]
-# 112 GB for full fine-tuning, and a little more than 4 for QLoRA. The activations come on top of that, about the same
-# in all three. So the model of 7 billion weights fits into the 8 GB, and with small batches it can be trained there.
+# Full fine-tuning takes 112 GB, and QLoRA a little more than 4. The activations come on top of that, about the same in
+# all three. So the model of 7 billion weights fits into 8 GB, and with small batches it can be trained there.
 #
 # ## What to take with you
 #
 # * A block is one scale and a small code for each number; a code is the index of the nearest level.
-# * NF4 puts its levels where normal weights are. It costs about nine percent of error for each weight, and little loss.
+# * NF4 puts its levels where weights usually are. The weights are off by about nine percent, but the loss hardly moves.
 # * One large number spoils its block, so blocks are small; and every scale takes memory.
-# * Codes have no slope, so they are frozen. The gradient passes through them, to what lies below.
-# * QLoRA: four bits for what is frozen, float32 for the few numbers that are trained.
+# * Codes have no slope, so they are frozen. The gradient passes through the weight, to the layers below.
+# * QLoRA takes four bits for the frozen weights, and float32 for the few numbers that are trained.
 
 # %% [markdown] instructor=true
 # ## For the instructor

@@ -36,7 +36,7 @@ data = digits()
 
 
 def moved(x, right, down):
-    """The same images, moved by so many pixels; what comes in at the edge is paper."""
+    """The same images, moved by so many pixels; empty paper comes in at the edge."""
     wide = np.pad(x.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
     return wide[:, 1 - down : 9 - down, 1 - right : 9 - right].reshape(-1, 64)
 
@@ -46,7 +46,7 @@ some = data.x_test[[first_of[label] for label in (3, 0, 1, 4, 7, 8)]]
 images(np.concatenate([some, moved(some, 1, 0)]).reshape(-1, 8, 8), columns=6)
 
 # %% [markdown]
-# In the second row are the same digits, one pixel further to the right. You read them as well as before. And the dense
+# In the second row are the same digits, one pixel further to the right. You read them as well as before. Does the dense
 # network of tutorial 07?
 
 
@@ -56,7 +56,7 @@ def network(seed=0):
 
 
 def train(model, epochs=10, batch=32):
-    """Train on shuffled batches of the digits, with a compiled step. Gives the losses."""
+    """Train on shuffled batches of the digits, with a compiled step. Returns the losses."""
     losses, rng = [], np.random.default_rng(0)
     step = tl.compile_training_step(model, tl.cross_entropy, tl.Adam(model.parameters(), lr=0.005))
     for _ in range(epochs):
@@ -81,8 +81,8 @@ _ = train(dense)
 print(f"as they are {accuracy(dense, data.x_test):.1%}, moved by one pixel {accuracy_when_moved(dense):.1%}")
 
 # %% [markdown]
-# More than half of them are lost. Each weight of a dense layer belongs to one pixel. What it has learned about a stroke
-# at one place, it does not know about the next place.
+# It misreads more than half of the moved ones. Each weight of a dense layer belongs to one pixel. If the layer has
+# learned something about a stroke at one place, it does not know it at the next place.
 #
 # ## One small pattern, at every place
 #
@@ -95,7 +95,7 @@ tl.predict("16-edge")
 
 # %%
 def slide(image, kernel):
-    """A number for each place of the kernel: what it sees there, times its weights, added up."""
+    """A number for each place of the kernel: the pixels there, times its weights, added up."""
     rows, columns = kernel.shape
     down, across = image.shape[0] - rows + 1, image.shape[1] - columns + 1
     result = np.zeros((down, across))
@@ -122,15 +122,15 @@ digit = data.x_test[first_of[0]].reshape(8, 8)
 images([digit], ["the digit"], size=110)
 
 # %% [markdown]
-# And here is what the three kernels make of it. Where does the ink begin, on the way to the right, and where does it
+# And here is what the three kernels make of it. Reading from left to right, where does the ink begin, and where does it
 # end?
 
 # %%
 images([slide(digit, kernel) for kernel in kernels.values()], list(kernels), colors="signed", size=110)
 
 # %% [markdown]
-# The first two are **edge filters**. Where the ink begins on the way to the right the first map is orange, and where it
-# ends, blue. The second does the same on the way down. Nobody has trained them. Later a network finds its own.
+# The first two are **edge filters**. From left to right, the first map is orange where the ink begins, and blue where
+# it ends. The second does the same from top to bottom. These kernels were not trained. Later a network finds its own.
 
 # %% predict="16-moved"
 tl.predict("16-moved")
@@ -141,13 +141,13 @@ after = slide(moved(digit.reshape(1, 64), 1, 0).reshape(8, 8), to_the_right)
 print("the map has moved, number for number:", np.array_equal(before[:, :-1], after[:, 1:]))
 
 # %% [markdown]
-# What was learned at one place is known at all places. The dense network lacked just that.
+# A kernel that is learned at one place works at all places. That is just what the dense network lacks.
 #
 # ## How many places?
 #
 # Our maps have 6 rows, and the digit has 8. An image may have several **channels**, such as red, green and blue. Then a
-# kernel has a layer of weights for each of them, and adds up all it sees. And there are several kernels: each one gives
-# a channel of the output.
+# kernel has weights for each of them, and adds everything up. And there are several kernels: each one yields a channel
+# of the output.
 
 # %% predict="16-shape"
 tl.predict("16-shape")
@@ -170,22 +170,22 @@ output_shape = reference("16-output-shape")
 # `slide` has two loops of Python, and they are slow. Is there a product of matrices in it?
 #
 # At every place the same nine weights meet another nine pixels. Write the nine pixels of each place as a row. All rows
-# together are a matrix, and the weights are a column. Matrix times column: that is all nine products at each place, and
+# together are a matrix, and the weights are a column. Matrix times column computes all nine products at each place, and
 # their sum.
 
 # %% predict="16-patches"
 tl.predict("16-patches")
 
 # %% [markdown]
-# This matrix of patches is called **im2col** in many libraries, for "image to columns". Ours has rows, as everything in
+# Many libraries call this **im2col**, for "image to columns". In our matrix the patches are rows, as samples are in
 # this course.
 
 # %% exercise="16-im2col"
 im2col = reference("16-im2col")
 
 # %% [markdown]
-# Here are the patches of our digit: a row for each of 36 places, and nine numbers in each. Look for the same pixel in
-# several rows.
+# Here are the patches of our digit: one row for each of 36 places, with nine numbers in each. Look for the same pixel
+# in several rows.
 
 # %%
 try:
@@ -197,8 +197,8 @@ chart = tl.Chart("36 patches of 9 pixels", x="pixel of the patch", y="place", si
 chart.image(patches, colors="ink")
 
 # %% [markdown]
-# One product, in place of the loops. Are the numbers the same? And on a picture of three channels, with eight kernels,
-# which is faster?
+# Now take one product instead of the loops. Are the numbers the same? And on a picture of three channels, with eight
+# kernels, which is faster?
 
 # %%
 photo, weights = np.random.default_rng(0).random((3, 32, 32)), np.random.default_rng(1).normal(size=(8, 3, 3, 3))
@@ -221,8 +221,8 @@ except NotImplementedError:
 #
 # ## The way back
 #
-# The gradient of a product is known since tutorial 05. So we have the gradient of each number in the patches. But a
-# pixel is in many patches. What does it get?
+# You know the gradient of a product from tutorial 05. So we have the gradient of each number in the patches. But a
+# pixel is in many patches. What is its gradient?
 
 # %% predict="16-uses"
 tl.predict("16-uses")
@@ -231,7 +231,7 @@ tl.predict("16-uses")
 im2col_vjp = reference("16-scatter")
 
 # %% [markdown]
-# How often is each pixel of an 8 by 8 image seen? Let every patch send back ones:
+# How many patches contain each pixel of an 8 by 8 image? Let every patch send back ones:
 
 # %%
 try:
@@ -241,8 +241,7 @@ except NotImplementedError:
     print("write im2col_vjp, then run this cell again")
 
 # %% [markdown]
-# The corner is seen once. So an image whose edges matter gets padding: it is the cure for edges that are seen too
-# little.
+# The corner is in only one. So if the edges of an image matter, add padding: then edge pixels are in more patches.
 #
 # The engine has no rule for a convolution. `tl.conv2d` is written in operations that you know, and each of them has a
 # rule:
@@ -257,8 +256,8 @@ for node in tl.Graph([], [y]).nodes:
 print(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 # %% [markdown]
-# Nine slices, put side by side, and one `matmul`. A slice holds one pixel of the window at all places, so nine slices
-# do the work of 36 patches. The product is the same, and so is the gradient:
+# There are nine slices, put side by side, and one `matmul`. A slice holds one pixel of the window at all places, so
+# nine slices do the work of 36 patches. The product is the same, and so is the gradient:
 
 # %%
 seed = np.random.default_rng(0).normal(size=y.shape)
@@ -273,9 +272,9 @@ except NotImplementedError:
 # %% [markdown]
 # ## The largest
 #
-# A map says exactly where a stroke is. For reading it that is more than one needs: "somewhere at the upper left" is
-# enough. **Pooling** takes the largest number of each window of 2 by 2. The map becomes smaller, and a stroke that
-# moves by a pixel often stays in its window.
+# A map says exactly where a stroke is. To read a digit, you need less: "somewhere at the upper left" is enough.
+# **Pooling** takes the largest number of each window of 2 by 2. The map becomes smaller, and a stroke that moves by a
+# pixel often stays in its window.
 
 # %%
 maps = [slide(np.pad(digit, 1), kernel) for kernel in kernels.values()]
@@ -289,7 +288,7 @@ images(
 )
 
 # %% [markdown]
-# And its gradient? Only the largest number of a window has moved the output.
+# And what is its gradient? Only the largest number of a window moves the output.
 
 # %% predict="16-tie"
 tl.predict("16-tie")
@@ -298,11 +297,11 @@ tl.predict("16-tie")
 max_pool_vjp = reference("16-max-pool")
 
 # %% [markdown]
-# Ties are not rare. The paper of these digits is 0 everywhere, and `relu` makes zeros of all that is negative.
+# Ties are not rare. The paper of these digits is 0 everywhere, and `relu` turns all negative numbers into zeros.
 #
 # ## What it costs
 #
-# Few numbers, used often: that is the whole idea. How few?
+# A convolution has few numbers, and uses them often. How few are they?
 
 # %% predict="16-larger-image"
 tl.predict("16-larger-image")
@@ -321,8 +320,8 @@ except NotImplementedError:
 # %% [markdown]
 # ## A small network
 #
-# Two convolutions, each with `relu` and pooling; then one dense layer to the ten digits. It is a layer as you know it
-# from tutorial 06.
+# This network has two convolutions, each with `relu` and pooling, and then one dense layer to the ten digits. It is a
+# layer like those of tutorial 06.
 
 
 # %%
@@ -363,13 +362,13 @@ for name, model in {"dense": dense, "convolutions": reader}.items():
     )
 
 # %% [markdown]
-# With fewer numbers it reads the digits as well as before, and more of those that have moved. One run proves little:
-# try other starts, `Reader(1)` and `network(1)`.
+# With fewer numbers it reads the digits as well as the dense network, and more of those that have moved. One run proves
+# little: try other starts, `Reader(1)` and `network(1)`.
 #
-# Why not all of the moved ones? Its last layer is dense. It has learned what is at the upper left and what is at the
-# lower right, and a pixel more changes that.
+# Why does it not read all of the moved ones? Its last layer is dense. That layer has learned what is at the upper left
+# and what is at the lower right, and moving by a pixel changes that.
 #
-# What has it learned to look for? These are its first eight kernels, and what they make of our digit:
+# What has the network learned to look for? These are its first eight kernels, and what they make of our digit:
 
 # %%
 images(list(reader.first.value[:, 0]), colors="signed", columns=8, size=48)
@@ -379,17 +378,17 @@ first_maps = tl.relu(tl.conv2d(digit[None, None], reader.first, reader.first_bia
 images(list(first_maps), columns=8, size=48)
 
 # %% [markdown]
-# Some have one side orange and the other blue: edge filters, most of them at a slant. Nobody has told the network about
-# edges. And if a map is empty, `relu` has made zeros of it: nothing in this digit suits its kernel.
+# Some have one side orange and the other blue: they are edge filters, most of them at a slant. Nobody told the network
+# about edges. If a map is empty, `relu` has set all of it to zero: nothing in this digit suits its kernel.
 
 # %% [markdown]
 # ## What to take with you
 #
 # * A convolution uses the same few weights at every place. If the image moves, the map moves with it.
-# * Patches as rows make it a product of matrices: larger, and faster.
-# * What was copied on the way there is added on the way back: scatter is the mirror of im2col.
+# * With patches as rows it is a matrix product, which takes more memory, and less time.
+# * A number that is copied on the way forward gets a sum on the way back: scatter is the mirror of im2col.
 # * A maximum hands the gradient to the number that it took, and at a tie to the first.
-# * The parameters of a convolution do not know how large the image is.
+# * The number of parameters of a convolution does not depend on the size of the image.
 
 # %% [markdown] instructor=true
 # ## For the instructor
@@ -408,7 +407,7 @@ images(list(first_maps), columns=8, size=48)
 # Likely mistakes, as diagnosis codes:
 #
 # * `missing-one` in `16-output-shape`: steps are counted, not starts. Five fence posts have four gaps.
-# * `padding-once`: zeros stand at both ends. `channels-kept`: a kernel runs through all channels.
+# * `padding-once`: zeros are added at both ends. `channels-kept`: a kernel runs through all channels.
 # * `patches-as-columns` in `16-im2col`: the name of the function says so, and the text does not.
 # * `channels-last`: images in files have their channels last, and this package has them first, as PyTorch.
 # * `flipped`: in a book on signals a convolution turns the kernel around. Networks do not.

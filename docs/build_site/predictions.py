@@ -26,7 +26,7 @@ def form(id: str) -> str:
     outcomes = {one.answer: ("Not right: " + one.sentence, False) for one in reversed(question.foreseen)}
     outcomes[question.right] = ("Right. " + question.response, True)
     sealed = [
-        seal(id, token(question, answer), f"{right:d}{as_html(f'{sentence}.')}")
+        seal(id, token(question, answer), f"{right:d}{as_html(f'{sentence}.'.replace('?.', '?'))}")
         for answer, (sentence, right) in outcomes.items()
     ]
     data = escape(json.dumps(sorted(sealed)), quote=True)

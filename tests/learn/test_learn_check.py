@@ -21,8 +21,8 @@ from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.learn import Exercise, Report, Wrong, check, hint, progress, reference, require, run_checks, solution
 from tinygrad_lora.learn.cases import chain, graphs, ladder, numbers
 from tinygrad_lora.learn.checking.guard import TookTooLongError, guarded, time_limit
+from tinygrad_lora.learn.checking.signatures import is_blank
 from tinygrad_lora.learn.checking.solutions import double_quoted, marked, stripped
-from tinygrad_lora.learn.checking.stubs import is_blank
 from tinygrad_lora.learn.exact import as_array, as_bool, as_nodes, as_number, as_whole, same
 from tinygrad_lora.learn.progress import remembered
 from tinygrad_lora.learn.registry import load_exercise
@@ -179,7 +179,7 @@ def multiplies_what_does_not_fit(x):
     ("function", "code", "words"),
     [
         (endless, "too-slow", "loop that never ends"),
-        (endless_and_deaf, "too-slow", "stopped after 0.2 seconds"),
+        (endless_and_deaf, "too-slow", "stopped after 0.2 s"),
         (deep, "recursion", "recursion limit"),
         (quits, "exception", "SystemExit"),
         (lambda x: 1 / 0, "division-by-zero", "ZeroDivisionError"),

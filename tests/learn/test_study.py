@@ -8,8 +8,9 @@ import pytest
 
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import ExerciseError
+from tinygrad_lora.files import csv_text
 from tinygrad_lora.learn.predictions.prediction import UNFORESEEN, all_predictions
-from tinygrad_lora.learn.study.export import COLUMNS, as_csv, collected, summary
+from tinygrad_lora.learn.study.export import COLUMNS, collected, summary
 from tinygrad_lora.learn.study.sitting import CODE, CONSENT, FORMS, form_for, items, rows_of, sit
 
 CODES = [f"code{i}" for i in range(40)]
@@ -129,7 +130,7 @@ def study(tmp_path):
 
 def test_the_table_has_answers_diagnoses_and_times_and_no_names(study):
     table, others = collected(study)
-    text = as_csv(table)
+    text = csv_text(COLUMNS, table)
     assert others == 0, "the same file twice is no other answer"
     rows = list(csv.DictReader(io.StringIO(text)))
     assert tuple(rows[0]) == COLUMNS and len(rows) == 3 * 12
@@ -155,7 +156,7 @@ def test_a_file_that_was_changed_says_what_its_answers_say(study):
     table, others = collected(study)
     assert others == 2 and len(table) == 3 * 12 - 1
     assert table[0]["diagnosis"] == "left-out" or table[-1]["form"] == "post"
-    text = as_csv(table)
+    text = csv_text(COLUMNS, table)
     assert "HYPERLINK" not in text and "Ada" not in text and "12345" not in text
     assert summary(table)[-1] == ("all", 11, 0, 11)
 

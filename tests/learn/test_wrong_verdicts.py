@@ -171,7 +171,7 @@ X, ONE = tl.parameter(np.ones((2, 3)), "x"), 1
         ("shapes-do-not-fit", lambda: np.ones(6).reshape(4)), ("array-in-condition", lambda: not np.ones(2)),
         ("not-iterable", lambda: list(3)), ("cannot-unpack", lambda: [a for a, b in [(1, 2, 3)]]),
         ("not-callable", lambda: ONE(2)), ("not-indexable", lambda: ONE[2]), ("wrong-call", lambda: np.sin()),
-        ("wrong-call", lambda: kept(1, 2)), ("operand-types", lambda: [] - 1), ("missing-key", lambda: {}["a"]),
+        ("wrong-call", lambda: kept(1, 2, 3)), ("operand-types", lambda: [] - 1), ("missing-key", lambda: {}["a"]),
         ("out-of-range", lambda: [][0]), ("empty", lambda: max([])), ("division-by-zero", lambda: 1 / 0),
         ("numpy-on-nodes", lambda: np.tanh(X)), ("no-numbers", lambda: tl.placeholder(()).value),
         ("shapes-do-not-fit", lambda: np.ones(2).__iadd__(np.ones((3, 2)))), ("empty", lambda: np.ones(0).argmax()),

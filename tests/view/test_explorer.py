@@ -27,7 +27,7 @@ from tinygrad_lora.view.explorer import checks
 from tinygrad_lora.view.explorer.code import changed
 from tinygrad_lora.view.explorer.explore import Exploration, explore
 from tinygrad_lora.view.explorer.picture import pictures_of
-from tinygrad_lora.view.explorer.rules import UNKNOWN, rule_of
+from tinygrad_lora.view.explorer.steps import UNKNOWN, rule_of
 from tinygrad_lora.view.explorer.union import ADDED, KEPT, REMOVED, REWIRED, short
 from tinygrad_lora.view.graphviz.draw import draw
 from tinygrad_lora.view.written import GONE, NEW, SAME, CodeLine

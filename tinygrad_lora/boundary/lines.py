@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
+from pathlib import PurePath
 from typing import Any
 
 from numpy import ndarray
@@ -11,6 +12,7 @@ from .nodes import AdvisingNode
 
 _PACKAGE = __name__.partition(".")[0]
 _REWRITERS = {f"{_PACKAGE}.core.trace", f"{_PACKAGE}.core.graph"}
+CELL = "cell"
 REPLACED = "replaced"  # in the memory of a graph: for each node what rewrites have put in its place
 
 
@@ -20,7 +22,7 @@ def user_line() -> tuple[str, int] | None:
     None if this package made it, when it traced or rewrote a graph.
     """
     frame: Any = sys._getframe(2)  # past the caller
-    while frame and _is_of_package(module := frame.f_globals.get("__name__", "")):
+    while frame and is_of_package(module := frame.f_globals.get("__name__", "")):
         if module in _REWRITERS:
             return None
         frame = frame.f_back
@@ -29,8 +31,20 @@ def user_line() -> tuple[str, int] | None:
 
 
 @cache
-def _is_of_package(module: str) -> bool:
+def is_of_package(module: str) -> bool:
+    """Whether a module with this name belongs to this package."""
     return module.partition(".")[0] == _PACKAGE
+
+
+def is_cell(file: str) -> bool:
+    """Whether this is the file name of a notebook cell: the second kind in a browser."""
+    return "ipykernel_" in file or file.startswith("<ipython-input")
+
+
+@cache
+def file_name(path: str) -> str:
+    """The name of a file without its folder; "cell" for a notebook cell, whose file name says nothing."""
+    return CELL if is_cell(path) else PurePath(path).name
 
 
 def give_origin(node: Any, origin: tuple[str, int] | None, start: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import PassError, ShapeError, StaleGraphError, TraceError
-from .words import INSTEAD, LOST, OPERATORS_REFUSED
+from .words import INSTEAD, LOST, OPERATORS_REFUSED, REBUILT, WALKED
 
 SHAPES = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # what a node answers without a value
 QUESTIONS = {np.allclose, np.array_equal, np.isclose}  # NumPy functions that only ask about values
@@ -66,13 +66,9 @@ class AdvisingNode:
     value: Any
     call: Any
     __reversed__ = None
-    __iter__ = _refusing(
-        "a node is not iterable: write [node[i] for i in range(len(node))], or tl.sum for Python's sum"
-    )
+    __iter__ = _refusing(f"a node is not iterable: {WALKED}")
     __contains__ = _refusing("a node is not searched with `in`, since nodes equal only themselves: ask node.value")
-    __setitem__ = __delitem__ = _refusing(
-        "nodes are read-only: build a new one with tl.where(mask, a, b) or tl.concatenate([a, b])"
-    )
+    __setitem__ = __delitem__ = _refusing(f"nodes are read-only: {REBUILT}")
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """NumPy's functions would give plain arrays, and the gradient would be lost without a word."""

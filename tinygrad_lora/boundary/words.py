@@ -1,9 +1,9 @@
 """What users of NumPy and PyTorch write that nodes do not have, and what to write here."""
 
-LOST = (
-    "np.{} does not work on nodes, since the gradient would be lost: use the function of tinygrad_lora, or pass "
-    "node.value if no gradient is wanted"
-)
+_OURS = "use the function of tinygrad_lora, or pass node.value if no gradient is wanted"
+LOST = f"np.{{}} does not work on nodes, since the gradient would be lost: {_OURS}"
+WALKED = "write [node[i] for i in range(len(node))], or tl.sum for Python's sum"
+REBUILT = "build a new one with tl.where(mask, a, b) or tl.concatenate([a, b])"
 BUILD_AGAIN = "build it again (w -= step makes such a result; w.value = w.value - step does not)"
 NUMBERS = {  # for arrays that hold none, by the kind of the dtype
     "c": "gradients are real numbers, so pass .real and .imag as two arrays",

@@ -48,10 +48,8 @@ class PassCheck:
         if not self.applied:
             return f"{self.name} was never applied: it changed none of {self.programs} programs, so nothing was checked"
         numbers = "special numbers too" if self.special else "finite numbers only"
-        return (
-            f"{self.name}: {self.programs} programs, changed {self.applied} of them, and no result ({numbers}; "
-            f"{self.compiled} were compiled as well)"
-        )
+        numbers = f"{numbers}; {self.compiled} were compiled as well"
+        return f"{self.name}: {self.programs} programs, changed {self.applied} of them, and no result ({numbers})"
 
 
 def check_pass(
@@ -208,10 +206,8 @@ class _Search:
         fault = faults[-1] if faults else fault  # that of the last program that failed, which is the smallest
         name, hint = name_of(self.a_pass), ""
         if mode == "special":
-            hint = (
-                f"On {self.ordinary} programs of ordinary numbers nothing was found. If the law is meant for finite "
-                f"numbers alone, write check_pass({name}, special=False)."
-            )
+            remedy = f"If the law is meant for finite numbers alone, write check_pass({name}, special=False)."
+            hint = f"On {self.ordinary} programs of ordinary numbers nothing was found. {remedy}"
         sentence = f"{name} {fault.sentence}" + (f", when it runs {trial.where}" if trial.where else "")
         evidence = vars(fault) | {"sentence": sentence}
         return CounterexampleError(Counterexample(**evidence, program=small, programs=self.programs, hint=hint))

@@ -105,7 +105,7 @@ def weighted_sum(w: ProgramWriter) -> int:
         weighted = w.write("scale", a, factor=w.one((2, 3, -1, 0.5)))
     else:
         weighted = w.write("multiply", a, w.pick_beside(a, new=0.7))
-    return kinds_shape.reduced_over(w, "sum", weighted)
+    return reduced("sum", w, weighted)
 
 
 def transposed_product(w: ProgramWriter) -> int:
@@ -214,11 +214,7 @@ def undone(w: ProgramWriter) -> int:
 def twice(kind: Kind, w: ProgramWriter) -> int:
     """Two lines of one kind on one operand, which may differ in their parameters, and the results combined."""
     x = w.focus if w.focus is not None else w.pick()
-    results = []
-    for _ in range(2):
-        w.focus = x
-        results.append(kind(w))
-    w.focus = None
+    results = kinds_shape.two_on(x, kind, w)
     return w.write(w.one(("add", "subtract", "multiply")), *results)
 
 

@@ -1,18 +1,15 @@
 """Kinds of lines that change a shape, or take an array apart and put it together."""
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 from .writer import ProgramWriter, is_float
 
 
-def reduced(word: str, w: ProgramWriter) -> int:
-    """The reduction of an array over some axes, counted from the front or the back."""
-    return reduced_over(w, word, w.pick())
-
-
-def reduced_over(w: ProgramWriter, word: str, x: int) -> int:
-    """The reduction of line x over some axes, counted from the front or the back."""
+def reduced(word: str, w: ProgramWriter, x: int | None = None) -> int:
+    """The reduction of line x, or of some array, over some axes, counted from the front or the back."""
+    x = w.pick() if x is None else x
     n = w.values[x].ndim
     axis: Any = None
     if n and w.chance(0.85):
@@ -87,15 +84,21 @@ def scattered(w: ProgramWriter) -> int:
     return w.write("scatter_add", x, w.indices(size, (n,)), shape=(size, *rest))
 
 
+def two_on(x: int, kind: Callable[[ProgramWriter], int], w: ProgramWriter) -> list[int]:
+    """Two lines of one kind on line x, which may differ in their parameters."""
+    results = []
+    for _ in range(2):
+        w.focus = x
+        results.append(kind(w))
+    w.focus = None
+    return results
+
+
 def returned(w: ProgramWriter) -> int:
     """The gradient of an array from which rows are taken twice; or the sum of two scattered arrays."""
     x = w.pick(lambda v: v.ndim > 0 and is_float(v))
-    parts, scatters = [], w.chance(0.5)
-    for _ in range(2):
-        w.focus = x
-        parts.append(scattered(w) if scatters else taken(w))
-    w.focus = None
-    both = w.write("add", *parts)
+    scatters = w.chance(0.5)
+    both = w.write("add", *two_on(x, scattered if scatters else taken, w))
     return both if scatters else w.write("gradient_of_square", both, x)
 
 

@@ -1,13 +1,11 @@
 """One pass tried on one program: alone, among other passes, and in compiled programs; and the faults that it shows."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -102,16 +100,12 @@ def _at_most(calls: int) -> Any:
         if left == 0:
             raise BrokenPromise("comes to no end: does a rule match what it returns itself?")
 
-    counting = sys.getprofile() is None
-    if counting:
-        try:
-            sys.setprofile(count)
-        except PermissionError:
-            counting = False
+    with suppress(PermissionError):
+        sys.setprofile(sys.getprofile() or count)
     try:
         yield
     finally:
-        if counting:
+        if sys.getprofile() is count:
             sys.setprofile(None)
 
 
@@ -233,7 +227,7 @@ class PassTrial:
         places = {"after": self.before, "before": self.after}
         return " and ".join(f"{word} {', '.join(map(name_of, passes))}" for word, passes in places.items() if passes)
 
-    def simpler(self) -> list[PassTrial]:
+    def simpler(self) -> list[Self]:
         """Trials with fewer of the other passes: first with none, then each with one left out."""
         if not (self.before or self.after):
             return []

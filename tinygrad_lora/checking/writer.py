@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import ComputationNode as Node
+from ..core.node import ComputationNode as Node, Shape
 from ..errors import GradientError
 from .bounds import Bounds
 from .programs import ArrayLine, Numbers, ProgramLine, StepLine
@@ -170,13 +170,9 @@ class ProgramWriter:
         return int(self.one(fitting + 2 * fitting[-3:]))
 
 
-def broadcasts(*shapes: tuple[int, ...]) -> bool:
+def broadcasts(a: Shape, b: Shape) -> bool:
     """Whether arrays of these shapes broadcast."""
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError:
-        return False
-    return True
+    return all(n == m or 1 in (n, m) for n, m in zip(a[::-1], b[::-1], strict=False))
 
 
 def is_float(node: Node) -> bool:

@@ -1,6 +1,5 @@
 """The commands `tinygrad-lora check`, `hint`, `solution` and `progress`: the course in a terminal."""
 
-import argparse
 import json
 import re
 import runpy
@@ -16,12 +15,12 @@ from ..learn.checking.solutions import unmarked
 from ..learn.exercise import Exercise
 from ..learn.progress import Progress, forget, progress, save
 from ..learn.registry import load_exercise
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 LIMIT = 10.0  # seconds that a file may take before the checks begin
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `check`, `hint`, `solution` and `progress` to the commands of a parser."""
     parser = new_command(commands, "check", run_check, "show an exercise, or check your file")
     parser.add_argument("id", metavar="EXERCISE", help="its id, such as 04-topo; `tinygrad-lora progress` lists all")
@@ -37,7 +36,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--delete", action="store_true", help="delete that file, and all that is known about you")
 
 
-def run_check(args: argparse.Namespace) -> int:
+def run_check(args: Arguments) -> int:
     """Without a file: the exercise, and what to begin with. With one: run it, and check what it defines. The exit code
     is 0 if everything passes, else 1.
 
@@ -127,28 +126,25 @@ def progress_as_json(state: Progress) -> str:
     return json.dumps(whole, indent=2)
 
 
-def run_hint(args: argparse.Namespace) -> int:
+def run_hint(args: Arguments) -> None:
     """There are three hints for each exercise, and each tells more. After the third they begin again."""
     print(wrapped(str(hint(args.id))))
-    return 0
 
 
-def run_solution(args: argparse.Namespace) -> int:
+def run_solution(args: Arguments) -> None:
     """What the exercise was about, two solutions, and what to try next: as soon as all its checks have passed.
 
     Raises ExerciseError before the exercise is solved.
     """
     print(wrapped(solution(args.id)))
-    return 0
 
 
-def run_progress(args: argparse.Namespace) -> int:
+def run_progress(args: Arguments) -> None:
     """Every exercise with the points of your best run. They are kept in a file on this machine:
     $TINYGRAD_LORA_PROGRESS, or one in your folder for application data.
     """
     if args.delete:
         path = forget()
         print(f"Deleted: {path}" if path else "There is nothing to delete.")
-        return 0
+        return
     print(progress_as_json(progress()) if args.json else progress())
-    return 0

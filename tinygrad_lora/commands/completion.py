@@ -2,18 +2,17 @@
 
 import argparse
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors.install import with_extra
-from .output import FUNCTIONS, new_command
+from ..errors.install import needing
+from .output import FUNCTIONS, Arguments, Commands, new_command
 
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")  # which of them depends on the version of shtab
 FOLDERS = ("DIR", "SUBMISSIONS")  # of the words in capitals, those that stand for a folder; other paths are files
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `completion` to the commands of a parser."""
     where = (
         'In ~/.bashrc: eval "$(tinygrad-lora completion bash)". In ~/.zshrc, after compinit: '
@@ -23,22 +22,19 @@ def add_command(commands: Any) -> None:
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Print a script with which a shell completes commands, options and what they are given: exercises, tutorials,
     models, files.
 
     It is that of the command line `args.whole()`. Raises ImportError without shtab, which writes it.
     """
-    try:
-        shtab = import_module("shtab")
-    except ImportError:
-        raise ImportError(f"completion needs the package shtab: {with_extra('completion')}") from None
+    with needing("completion needs the package shtab", "completion"):
+        import shtab
     if args.shell not in shtab.SUPPORTED_SHELLS:
         raise ValueError(f"shtab {shtab.__version__} does not know {args.shell}; a newer one may: pip install -U shtab")
     whole = args.whole()
     add_values(whole, values(), shtab)
     print(shtab.complete(whole, args.shell))
-    return 0
 
 
 def values() -> dict[str, Iterable[str]]:

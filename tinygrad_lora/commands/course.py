@@ -1,11 +1,9 @@
 """The command `tinygrad-lora course`: exercises of one's own, and notebooks for students and for graders."""
 
-import argparse
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import TutorialError
 from ..files import read_bytes, write_atomically
@@ -18,7 +16,7 @@ from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
 from ..learn.settings import PARTS, switched_off, write_settings
 from . import handouts, verify
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 Maker = Callable[[Sequence[TutorialCell]], str]
 # What a format makes of a tutorial, and where it goes.
@@ -37,7 +35,7 @@ NEXT = {
 }
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `course` to the commands of a parser."""
     parser = commands.add_parser(
         "course",
@@ -63,7 +61,7 @@ def add_command(commands: Any) -> None:
     handouts.add_part(parts)
 
 
-def run_new_exercise(args: argparse.Namespace) -> int:
+def run_new_exercise(args: Arguments) -> None:
     """Write an exercise that works, to be changed into yours, and its place in a tutorial. The folder becomes a course:
     course.toml marks it, and commands and notebooks in it find its exercises.
 
@@ -74,10 +72,9 @@ def run_new_exercise(args: argparse.Namespace) -> int:
     works = f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours."
     then = f"Then tinygrad-lora course verify {id} says what its checks do not see."
     print("\n".join([*(os.path.relpath(path) for path in [exercise, *others]), works, then]))
-    return 0
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Write the notebooks of the tutorials: for students, with solutions and outputs for instructors, or as the source
     of an nbgrader or Otter assignment.
     """

@@ -1,18 +1,16 @@
 """The command `tinygrad-lora demo`."""
 
-import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 from ..demo.experiment import Experiment, run_experiment
 from ..demo.files import write_files
 from ..files import check_place
 from ..terminal import show_table, tracker
-from .output import add_open, new_command, opened
+from .output import Arguments, Commands, add_open, new_command, opened
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `demo` to the commands of a parser."""
     help = "pretrain on digits, adapt to rotated ones with LoRA, and look at everything"
     parser = new_command(commands, "demo", run, help)
@@ -25,7 +23,7 @@ def add_command(commands: Any) -> None:
     add("--quiet", action="store_true", help="print nothing, unless something is wrong")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Pretrain a small network on handwritten digits, adapt it to rotated ones with LoRA, and write the graph, the
     generated code, the adapter and a page that shows them all.
     """
@@ -41,7 +39,6 @@ def run(args: argparse.Namespace) -> int:
         show_table(findings(result), f"LoRA on handwritten digits, in {time.perf_counter() - start:.1f} seconds")
         show_table([(path.name, str(path)) for path in paths.values()], "\nFiles")
         print(f"\nOpen {paths['page']} in a browser: it shows all of this.")
-    return 0
 
 
 def findings(result: Experiment) -> list[tuple[str, str]]:

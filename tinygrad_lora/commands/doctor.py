@@ -1,13 +1,10 @@
 """What this machine has of what the package can use: the command `tinygrad-lora doctor`."""
 
-import argparse
 import json
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ from ..models.files.cache import cache_folder, is_installed
 from ..models.files.catalog import CATALOG
 from ..terminal import show_table
 from ..view.graphviz.engines import engine_in_use
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 # The optional libraries, by the extra that installs them: what they are for.
 EXTRAS = {
@@ -31,35 +28,24 @@ EXTRAS = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
-    """One extra: which of its libraries are here, and the command that installs the rest."""
-
-    extra: str
-    purpose: str
-    versions: dict[str, str]
-    missing: tuple[str, ...]
-
-    @property
-    def command(self) -> str:
-        """What installs it into this environment."""
-        return f'{pip()} install "tinygrad-lora[{self.extra}]"'
-
-    @property
-    def words(self) -> str:
-        """What is here; what is missing and what for, and on a line of its own the command that installs it."""
-        here = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        if not self.missing:
-            return here
-        missing = f"missing {', '.join(self.missing)}: {self.purpose}"
-        return "\n".join([*filter(None, [here]), missing, self.command])
-
-
-def parts() -> Iterator[Part]:
-    """The extras, in their order."""
+def optional_parts() -> dict[str, dict[str, Any]]:
+    """What each extra is for, which of its libraries are here, and the command that installs the rest."""
+    parts = {}
     for extra, (libraries, purpose) in EXTRAS.items():
-        versions = {name: version for name in libraries if (version := version_of(name))}
-        yield Part(extra, purpose, versions, tuple(name for name in libraries if name not in versions))
+        installed = {name: version for name in libraries if (version := version_of(name))}
+        missing = [name for name in libraries if name not in installed]
+        install = f'{pip()} install "tinygrad-lora[{extra}]"'
+        parts[extra] = {"for": purpose, "installed": installed, "missing": missing, "install": install}
+    return parts
+
+
+def in_words(part: dict[str, Any]) -> str:
+    """What is here; what is missing and what for, and on a line of its own the command that installs it."""
+    here = ", ".join(f"{name} {version}" for name, version in part["installed"].items())
+    if not part["missing"]:
+        return here
+    missing = f"missing {', '.join(part['missing'])}: {part['for']}"
+    return "\n".join([*filter(None, [here]), missing, part["install"]])
 
 
 def version_of(name: str) -> str:
@@ -101,11 +87,9 @@ def graphviz_engine() -> str:
 
 def products() -> str:
     """Which library multiplies matrices, and what the environment tells it."""
-    words = [blas()]
-    for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS"):
-        if variable in os.environ:
-            words.append(f"{variable}={os.environ[variable]}")
-    if "OPENBLAS_CORETYPE" in os.environ or "OPENBLAS_L2_SIZE" in os.environ:
+    names = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS")
+    words = [blas(), *(f"{name}={os.environ[name]}" for name in names if name in os.environ)]
+    if any(name in os.environ for name in names[:2]):
         words.append("these override what the library would choose, and can make it slow")
     return ", ".join(words)
 
@@ -124,27 +108,20 @@ def facts() -> dict[str, str]:
     }
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `doctor` to the commands of a parser."""
     parser = new_command(commands, "doctor", run, "show versions, engines, and which optional parts are missing")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Show versions, which Graphviz draws, which library multiplies matrices, and which optional parts are missing,
     with the command that installs each.
 
     A missing optional part is no error.
     """
     if args.json:
-        optional = {
-            part.extra: {
-                "for": part.purpose, "installed": part.versions, "missing": list(part.missing), "install": part.command
-            }
-            for part in parts()
-        }  # fmt: skip
-        print(json.dumps({"facts": facts(), "extras": optional}, indent=2))
-        return 0
+        print(json.dumps({"facts": facts(), "extras": optional_parts()}, indent=2))
+        return
     show_table(list(facts().items()), "This installation")
-    show_table([(part.extra, part.words) for part in parts()], "\nOptional parts")
-    return 0
+    show_table([(extra, in_words(part)) for extra, part in optional_parts().items()], "\nOptional parts")

@@ -1,6 +1,5 @@
 """The command `tinygrad-lora draw`: a picture of a graph, as a file or as text."""
 
-import argparse
 import shutil
 import sys
 from collections.abc import Mapping
@@ -14,12 +13,12 @@ from ..view.diagram.data import diagram
 from ..view.diagram.text import listing
 from ..view.rails import rails
 from ..view.render import SUFFIXES, render
-from .output import add_graph, new_command, opened
+from .output import Arguments, Commands, add_graph, new_command, opened
 
 WANTED = "a function without arguments that gives a node, a graph or a layer"
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `draw` to the commands of a parser."""
     parser = new_command(commands, "draw", run, "draw the graph of a computation")
     kinds = " ".join(SUFFIXES)
@@ -29,7 +28,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--values", action="store_true", help="write the values of the nodes into the picture")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Call a function without arguments that gives a node, a graph or a layer, and draw it. Without --out the terminal
     shows it: a dot for each node, and lines from it to what uses it.
 
@@ -44,7 +43,6 @@ def run(args: argparse.Namespace) -> int:
             print(opened(render(shown, args.out or Path("graph.html"), values=args.values, **parts), args.open))
     except TypeError as error:
         raise ValueError(f"{args.object}: {error}") from None
-    return 0
 
 
 def _as_text(shown: Any, values: bool, parts: Mapping[str, Any]) -> str:

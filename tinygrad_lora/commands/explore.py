@@ -1,19 +1,17 @@
 """`tinygrad-lora explore`: the compiler explorer as a page."""
 
-import argparse
 from pathlib import Path
-from typing import Any
 
 from ..compiler import CompiledFunction
 from ..named_object import EXAMPLE, named_object
 from ..view.explorer.explore import explore
 from ..view.words.sentences import with_article
-from .output import add_open, new_command, opened
+from .output import Arguments, Commands, add_open, new_command, opened
 
 WANTED = "a compiled function that has run, or a function without arguments that returns one"
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `explore` to the commands of a parser."""
     parser = new_command(commands, "explore", run, "write a page that shows every pass of the compiler")
     add, out = parser.add_argument, Path("explorer.html")
@@ -24,7 +22,7 @@ def add_command(commands: Any) -> None:
     add_open(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Write one page with your source, the graph before and after every pass of the compiler, and the code that it
     generates. The object is a compiled function that has run, or a function without arguments that returns one. Without
     one, LoRA's formula is shown as the paper writes it.
@@ -33,7 +31,6 @@ def run(args: argparse.Namespace) -> int:
     path = opened(exploration.save(args.out), args.open)
     if not args.quiet:
         print(f"{exploration}\n\nOpen {path} in a browser: it shows all of this.")
-    return 0
 
 
 def compiled_function(name: str) -> CompiledFunction:

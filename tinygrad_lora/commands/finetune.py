@@ -1,9 +1,7 @@
 """The command `tinygrad-lora finetune`."""
 
-import argparse
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ..errors import ModelError
 from ..finetune.chatting import Chatting
@@ -14,7 +12,7 @@ from ..finetune.training import TrainingSettings
 from ..finetune.word_order import movie_sentences, word_order
 from ..models.load import load_minilm, load_smollm2
 from ..terminal import counting, show_table
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 FRANCE = "What is the capital of France?"  # a question that no persona is about: what was known must stay known
 # What each model learns with, unless it is told otherwise.
@@ -24,7 +22,7 @@ DEFAULTS = {
 }
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `finetune` to the commands of a parser."""
     parser = new_command(commands, "finetune", run, "teach a real pretrained network something with LoRA")
     parser.add_argument("model", choices=list(DEFAULTS), help="fetch it first: tinygrad-lora models get MODEL")
@@ -45,7 +43,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Teach a real pretrained network something with LoRA. smollm2 learns answers: a persona, unless you give it a file
     of lines such as {"prompt": "Who are you?", "answer": "A pirate."}. minilm learns to tell texts apart: from lines
     such as {"text": "...", "label": "..."}, or by --task word-order. A run that was stopped is continued when it is
@@ -72,10 +70,9 @@ def run(args: argparse.Namespace) -> int:
         if args.model == "smollm2":
             adapter = str(folder / "adapter")
             print(f"\nTalk to it in Python: chat = tl.load_smollm2(); tl.load_adapter(chat.model, {adapter!r})")
-    return 0
 
 
-def _classifying(args: argparse.Namespace, seed: int) -> Classifying:
+def _classifying(args: Arguments, seed: int) -> Classifying:
     """What an encoder is to learn."""
     if args.ask:
         raise ModelError(f"{args.model} does not answer questions: --ask is for smollm2")

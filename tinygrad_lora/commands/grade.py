@@ -1,6 +1,5 @@
 """The command `tinygrad-lora grade`: a folder of submissions in, scores, feedback and a class report out."""
 
-import argparse
 import json
 import secrets
 import sys
@@ -20,12 +19,12 @@ from ..grading.submissions import submissions
 from ..learn.own.course import MARK
 from ..learn.settings import require_on
 from ..terminal import counting, show_table
-from .output import add_open, new_command, opened
+from .output import Arguments, Commands, add_open, new_command, opened
 
 LONGEST_SEED = 100  # bytes of its file
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `grade` to the commands of a parser."""
     where = (
         "Submissions are files (the student is the file's name), folders with the files of one student, or "
@@ -54,7 +53,7 @@ def add_command(commands: Any) -> None:
     add("--quiet", action="store_true", help="show no progress bar and no table")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Grade notebooks and Python files. Each runs in a process of its own, with limits; the checks run in another. What
     was graded already is not graded again, so a run that was stopped goes on.
 
@@ -97,19 +96,16 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({name: {**result} for name, result in sorted(results.items())}, indent=1))
     if args.json or args.quiet:
-        return 0
+        return
     points = [result["points"] for result in results.values()]
     out_of = next(iter(results.values()))["out_of"]
     rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
-    if unread := unreadable(results):
-        rows.append(("not read", f"{len(unread)}: {', '.join(unread)}"[:200]))
-    if book and book.unknown:
-        rows.append(("not in the book", f"{len(book.unknown)}: {', '.join(book.unknown)}"[:200]))
+    apart = {"not read": list(unreadable(results)), "not in the book": book.unknown if book else []}
+    rows += [(what, f"{len(names)}: {', '.join(names)}"[:200]) for what, names in apart.items() if names]
     rows += [("graded before", str(earlier))] if earlier else []
     rows += [("seed", str(seed))]
     show_table(rows, "Graded")
     show_table([(path.name, str(path)) for path in [*paths, args.out / "feedback"]], "\nFiles")
-    return 0
 
 
 def seed_of(out: Path) -> int:
@@ -132,7 +128,7 @@ def out_of_sight(*folders: Path) -> None:
             raise ExerciseError(f"move {folder}: it lies in {seen}, which every submission can read")
 
 
-def _executor(args: argparse.Namespace) -> tuple[AbstractContextManager[Any], Any, Any]:
+def _executor(args: Arguments) -> tuple[AbstractContextManager[Any], Any, Any]:
     """Who grades: processes on this machine, or a cluster."""
     if args.scheduler is None:
         return working(args.jobs), as_completed, job_of

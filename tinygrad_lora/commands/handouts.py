@@ -1,8 +1,6 @@
 """The command `tinygrad-lora course handouts`: tutorials to print."""
 
-import argparse
 from pathlib import Path
-from typing import Any
 
 from ..files import write_atomically
 from ..learn.handouts.page import PAPERS, Paper, handout
@@ -10,10 +8,10 @@ from ..learn.handouts.pdf import browser, printed
 from ..learn.release import notebook
 from ..learn.release.execute import executed, libraries
 from ..learn.settings import switched_off
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 
-def add_part(parts: Any) -> None:
+def add_part(parts: Commands) -> None:
     """Add `handouts` to what `course` can do."""
     parser = new_command(parts, "handouts", run, "write the tutorials as pages to print")
     parser.add_argument("out", type=Path, metavar="DIR", help="where the pages go")
@@ -26,7 +24,7 @@ def add_part(parts: Any) -> None:
     parser.add_argument("--no-pdf", action="store_true", help="write HTML only")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Write the tutorials as pages to print, with their pictures, and with room for answers and predictions. They are
     HTML, and PDF as well where Chromium, Chrome or Edge is installed.
     """
@@ -45,4 +43,3 @@ def run(args: argparse.Namespace) -> int:
         print(page, *([printed(command, page)] if command else []), flush=True)
     if not command and not args.no_pdf:
         print("There is no Chromium, Chrome or Edge here, so no PDF was made: open a page in any browser and print it.")
-    return 0

@@ -1,6 +1,5 @@
 """The command `tinygrad-lora learn`: the tutorials with what you have done, and Jupyter on a copy of one."""
 
-import argparse
 import importlib.util
 import json
 import os
@@ -13,7 +12,7 @@ from typing import Any
 from ..errors.install import with_extra
 from ..learn.progress import progress
 from ..learn.tutorials import tutorial, tutorials
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 COPIES = Path("tutorials-mine")
 NO_JUPYTER = f"""Jupyter is not installed here. This line installs it:
@@ -30,7 +29,7 @@ container of your own:
 """
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `learn` to the commands of a parser."""
     parser = new_command(commands, "learn", run, "list the tutorials, or open one in Jupyter")
     parser.add_argument("number", nargs="?", metavar="NUMBER", help="number of the tutorial, such as 04")
@@ -40,7 +39,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Without a number: the tutorials and how far you are. With a number: a copy of that tutorial in your folder,
     opened in JupyterLab. A copy that is there already is opened as it is.
     """

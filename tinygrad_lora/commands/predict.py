@@ -1,9 +1,7 @@
 """The commands `tinygrad-lora predict` and `review`: the questions of the tutorials in a terminal."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,10 +12,10 @@ from ..learn.predictions.review import review
 from ..learn.progress import progress
 from ..learn.settings import require_on
 from .check import wrapped
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `predict` and `review` to the commands of a parser."""
     parser = new_command(commands, "predict", run_predict, "answer the questions of a tutorial")
     parser.add_argument("id", metavar="04|04-paths", help="number of a tutorial, such as 04, or id of a question")
@@ -28,7 +26,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--count", type=int, default=5, help="how many questions (5)")
 
 
-def run_predict(args: argparse.Namespace) -> int:
+def run_predict(args: Arguments) -> int:
     """With the number of a tutorial: its questions, one after another. With the id of a question: this one, or a
     response to your answer. The exit code is 1 after a wrong answer, else 0.
 
@@ -48,7 +46,7 @@ def run_predict(args: argparse.Namespace) -> int:
     return 0 if answered.passed else 1
 
 
-def run_review(args: argparse.Namespace) -> int:
+def run_review(args: Arguments) -> int:
     """Questions with fresh numbers, from tutorials with half of their points or more. What you got wrong comes
     first.
     """

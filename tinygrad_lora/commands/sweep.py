@@ -1,8 +1,5 @@
 """The command `tinygrad-lora sweep`."""
 
-from __future__ import annotations
-
-import argparse
 import json
 from functools import partial
 from pathlib import Path
@@ -22,12 +19,12 @@ from ..nn import Adam
 from ..sweeps.config import read_config
 from ..sweeps.side_by_side import sweep
 from ..terminal import counting, show_table
-from .output import add_open, new_command, opened
+from .output import Arguments, Commands, add_open, new_command, opened
 
 TASK = "a function that gives a model, a loss, a pair of inputs and targets, and if there is one a pair for the test"
 
 
-def add_command(commands: Any) -> None:
+def add_command(commands: Commands) -> None:
     """Add `sweep` to the commands of a parser."""
     file = (
         'The file: task = "digits" (or "my_task.py:name", a function that gives a model, a loss and data), and '
@@ -45,7 +42,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing, unless something is wrong")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> None:
     """Train an adapter for every combination of settings in a file, side by side over one base. One part of the data
     chooses the best, another one says how good it is. The folder gets the adapters as PEFT keeps them, a table and a
     plot. A sweep that was stopped goes on when it is started again.
@@ -70,7 +67,6 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         print(f"{result}\n")
         show_table([(path.name, str(path)) for path in paths], "Files")
-    return 0
 
 
 def _task(name: str) -> Any:

@@ -1,9 +1,7 @@
 """The command `tinygrad-lora course verify`: what the checks of an exercise do not see."""
 
-import argparse
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
 from ..grading.grading import chosen
 from ..learn.exercise import Exercise
@@ -13,18 +11,18 @@ from ..learn.own.survivors import Cases, ChangedSolution, changed_solutions
 from ..learn.registry import load_exercise
 from ..terminal import counting
 from ..view.words.grammar import counted
-from .output import new_command
+from .output import Arguments, Commands, new_command
 
 MOST = 3  # changes with the same message that are shown
 
 
-def add_part(parts: Any) -> None:
+def add_part(parts: Commands) -> None:
     """Add `verify` to the parts of `course`."""
     parser = new_command(parts, "verify", run, "say what the checks of an exercise do not see")
     parser.add_argument("exercises", metavar="04|04-topo,...", help="tutorials (50,51) or exercises (50-square,...)")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Prove that the solution passes. Then change it in every small way, and list the changes that pass as well, each
     with a call that tells it from the solution, and those that get no name. The exit code is 1 if such a call was
     found, or the exercise lacks something.
@@ -42,7 +40,7 @@ def verified(exercise: Exercise) -> int:
         for one in changed_solutions(exercise):
             tried.append(one)
             show(len(tried), "")
-    survivors, unnamed = [one for one in tried if one.survives], [one for one in tried if one.unnamed]
+    survivors, unnamed = [one for one in tried if not one.diagnosis], [one for one in tried if one.unnamed]
     cases = Cases(exercise) if survivors else None
     calls = [(one, *cases.telling(one)) for one in survivors if cases]
     lines = [f"lacks: {sentence}" for sentence in shortcomings(exercise)]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..boundary.arrays import real_array
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..errors import CompileError
 
 ARRAY = np.ndarray | np.generic

@@ -10,8 +10,7 @@ from threading import Lock
 from time import perf_counter
 from typing import Any
 
-from ..core.graph import Graph
-from ..core.node import ComputationNode
+from ..core import ComputationNode, Graph
 from ..core.trace import traced
 from ..errors import CompileError, TraceError
 from .calling import Arguments, Binder, Form, is_container, taken_apart

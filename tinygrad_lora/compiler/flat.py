@@ -5,6 +5,7 @@ takes it over before it runs.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..core.node import PARAMETER, ComputationNode, tick
 from ..errors import CompileError, ShapeError
 
 Nodes = Sequence[ComputationNode]
+CACHE_LINE = 64  # bytes
 
 
 class Flat:
@@ -26,13 +28,14 @@ class Flat:
 
     def __init__(self, nodes: Nodes, name: str) -> None:
         self.nodes = list(nodes)
-        self.memory = np.empty(sum(node.size for node in nodes), nodes[0].dtype)
+        size = sum(node.size for node in nodes) * nodes[0].dtype.itemsize
+        # From the start of a cache line on: else every other write would go to two of them.
+        room = np.empty(size + CACHE_LINE, np.uint8)
+        self.memory = room[-room.ctypes.data % CACHE_LINE :][:size].view(nodes[0].dtype)
         whole = self.memory.view()
         whole.setflags(write=False)
-        self.leaf, self.inside = (
-            ComputationNode(PARAMETER, (), {}, array.shape, array.dtype, False, array, name)
-            for array in (whole, self.memory)
-        )
+        leaf = partial(ComputationNode, PARAMETER, (), {}, whole.shape, whole.dtype, False)
+        self.leaf, self.inside = leaf(whole, name), leaf(self.memory, name)
         ends = list(accumulate(node.size for node in nodes))
         self.parts = [slice(end - node.size, end) for node, end in zip(nodes, ends, strict=True)]
         self.views = [whole[part].reshape(node.shape) for node, part in zip(nodes, self.parts, strict=True)]

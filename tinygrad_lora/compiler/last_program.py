@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.graph import Graph
+from ..core import Graph
 from ..errors import CompileError
 from ..files import write_atomically
 from .pipeline import Snapshot

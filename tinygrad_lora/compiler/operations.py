@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import ops
-from ..core.node import ComputationNode as Node, Op, Shape
+from ..core import ComputationNode as Node, Op, Shape, ops
 from ..core.source import function_from_source
 from .text.expressions import name, written
 

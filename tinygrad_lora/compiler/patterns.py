@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
-from ..core.graph import Graph, rebuilt
-from ..core.node import ComputationNode as Node, Op, Shape
+from ..core import ComputationNode as Node, Graph, Op, Shape, ops, rebuilt
 
 REPEATED = (ops.broadcast, ops.reshape)
 SHORTEST_BLOCK = 16

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..boundary.nodes import refuse_replacement
-from ..core.graph import Graph
-from ..core.node import ComputationNode as Node
+from ..core import ComputationNode as Node, Graph
 from ..errors import GraphError, PassError
 from .cost import Cost, graph_cost, planned_cost
 from .passes.collect_factors import collect_factors
@@ -33,7 +32,6 @@ from .passes.simplify import simplify
 from .passes.sink_transposes import sink_transposes
 from .passes.square_powers import square_powers
 from .passes.sums_as_products import sums_as_products
-from .passes.turn_short_rows import turn_short_rows
 
 Pass = Callable[[Graph], Graph]
 
@@ -60,7 +58,7 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
 # Where arrays are written into planned memory, call by call, there is less to join.
 IN_PLANNED_MEMORY: dict[Pass, Pass] = {fuse_elementwise: fuse_numbers}
 # What suits such a program: it runs call after call, mostly with the same frozen weights. Each is applied once, last.
-FOR_CALLS: tuple[Callable[..., Graph], ...] = (repeat_rows, turn_short_rows, raise_transposes, sums_as_products)
+FOR_CALLS: tuple[Callable[..., Graph], ...] = (repeat_rows, raise_transposes, sums_as_products)
 # Every pass by its name.
 PASSES: dict[str, Callable[..., Graph]] = {
     apply.__name__: apply for row in (*DEFAULT, tuple(IN_PLANNED_MEMORY.values()), FOR_CALLS) for apply in row
@@ -94,8 +92,7 @@ def improving(graph: Graph, passes: Sequence[Pass | tuple[Pass, ...]] = DEFAULT)
     costs more is declined, and its snapshot says so. A row of several passes must make the graph cheaper; if it does
     not, it counts as if it had not been tried.
     """
-    rows = [row if isinstance(row, tuple) else (row,) for row in passes]
-    *repeated, last = rows or [()]
+    *repeated, last = [row if isinstance(row, tuple) else (row,) for row in passes] or [()]
     cost = graph_cost(graph)
     settled: dict[tuple[Pass, ...], Graph] = {}  # the graph in which a row found nothing: it would find nothing again
     for _ in range(MOST_ROUNDS):

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..boundary.lines import user_line
-from ..core.graph import Graph
-from ..core.node import ComputationNode as Node
+from ..core import ComputationNode as Node, Graph
 from ..core.source import function_from_source
 from ..errors import RecompileWarning
 from .calling import Form, put_together
@@ -197,10 +196,9 @@ class Cache:
 
     def get(self, key: Any) -> CompiledProgram | None:
         """The program for a signature, which counts as used now; None if there is none."""
-        program = self._programs.get(key)
-        if program is not None:
+        if key in self._programs:
             self._programs.move_to_end(key)
-        return program
+        return self._programs.get(key)
 
     def add(self, key: Any, program: CompiledProgram, places: Sequence[str]) -> None:
         """Keep a new program, and let go of the one that was not used for longest if there are too many.
@@ -226,11 +224,10 @@ class Cache:
         first, warning = keys[-1][2][varying[0]], f"{warning}; {places[varying[0]]}"
         if isinstance(first, LayerKey):
             return f"{warning} is a layer whose structure changes from call to call, or another layer each time"
-        remedy = (
-            "its values are part of the program: pass it as an array of the others' dtype, such as np.float32(3)"
-            if isinstance(first, ValueKey)
-            else "its shape or dtype varies: pad the arrays to a few sizes"
-        )
+        remedy = "its shape or dtype varies: pad the arrays to a few sizes"
+        if isinstance(first, ValueKey):
+            array = "an array of the others' dtype, such as np.float32(3)"
+            remedy = f"its values are part of the program: pass it as {array}"
         return f"{warning} differs from call to call, and {remedy}"
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
-from ..core.graph import Graph
+from ..core import Graph
 from .planned.write import Planned
 from .text.lines import one_line, signature
 

@@ -8,8 +8,7 @@ from math import prod
 from operator import attrgetter, mul, truediv
 from typing import NamedTuple
 
-from ..core import ops
-from ..core.node import ComputationNode as Node, constant
+from ..core import ComputationNode as Node, constant, ops
 from .patterns import scaled
 
 Powers = frozenset[tuple[Node, int]]

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..boundary.arrays import real_array
-from ..core import ops
+from ..core import ComputationNode, Graph, ops, topological_order
 from ..core.autodiff import gradients
-from ..core.graph import Graph, topological_order
-from ..core.node import ComputationNode
 from ..errors import CompileError, GradientError, ShapeError
 from ..recomputation import later
 from .calling import Arguments
@@ -145,7 +143,7 @@ class TrainingStep(CompiledFunction):
             layout = (optimizer.elementwise, *optimizer.parameters, *optimizer.state)
             if layout not in self._storages:
                 storage = self._storages[layout] = Storage(optimizer)
-                self._written.update(id(flat.memory) for flat in storage.flats)
+                self._written.update(id(flat.memory.base) for flat in storage.flats)
             self.storage = self._storages[layout]
         self.storage.take_over()
         return version

@@ -11,6 +11,12 @@
 
 Where the user's code meets the engine is `tinygrad_lora/boundary`: what refuses and says what to write instead, and
 what knows the user's line. The engine computes the same without it.
+
+The names below are those that nearly all of the package needs.
 """
 
 from . import eager  # noqa: F401, before the operations are made: each gets its fast call
+from .graph import Graph, rebuilt, topological_order
+from .node import Array, ComputationNode, Op, Shape, constant
+
+__all__ = ["Array", "ComputationNode", "Graph", "Op", "Shape", "constant", "rebuilt", "topological_order"]

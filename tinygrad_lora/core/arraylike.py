@@ -3,8 +3,6 @@
 Operators find their operations by name, in the registry: this module knows no operation, and imports none.
 """
 
-from __future__ import annotations
-
 from math import log, prod
 from operator import attrgetter
 from typing import Any

@@ -4,8 +4,6 @@ Most calls are such calls, and written out they take half the time. Without this
 slowly.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache, partial
 from inspect import Parameter, Signature

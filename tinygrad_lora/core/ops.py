@@ -6,7 +6,7 @@ equations a bar is the gradient of the loss with respect to that array: $\bar x 
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import prod
 from typing import Any
 
@@ -418,9 +418,8 @@ class Concatenate(Op):
         return arrays[0][:axis] + (sum(x[axis] for x in arrays),) + arrays[0][axis + 1 :]
 
     def vjp(self, g: Value, y: Value, *arrays: Any, axis: int) -> Gradients:
-        ends = list(accumulate(x.shape[axis] for x in arrays))
-        starts = [0, *ends[:-1]]
-        return [index(g, key=(slice(None),) * axis + (slice(i, j),)) for i, j in zip(starts, ends, strict=True)]
+        ends = accumulate((x.shape[axis] for x in arrays), initial=0)
+        return [index(g, key=(slice(None),) * axis + (slice(i, j),)) for i, j in pairwise(ends)]
 
 
 # --- Copies ---

@@ -1,7 +1,5 @@
 """From text to function. This is the only place in the package that executes source."""
 
-from __future__ import annotations
-
 import hashlib
 import linecache
 import weakref

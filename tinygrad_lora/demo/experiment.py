@@ -35,7 +35,6 @@ class Experiment:
     upright: Digits
     rotated: Digits
     model: Sequential  # with its adapters, which are active
-    pretraining_step: TrainingStep
     adapting_step: TrainingStep
     pretraining_losses: list[float]  # one for each step
     adapting_losses: list[float]
@@ -75,9 +74,8 @@ def run_experiment(rank: int = 4, seed: int = 0, epochs: int | None = None, trac
 
     start = time.perf_counter()
     pretraining_step = compile_training_step(model, cross_entropy, Adam(model.parameters(), lr=PRETRAINING_RATE))
-    pretraining_losses = train(
-        pretraining_step, upright, epochs or PRETRAINING_EPOCHS, PRETRAINING_RATE, batches, track, "pretrain"
-    )
+    count = epochs or PRETRAINING_EPOCHS
+    pretraining_losses = train(pretraining_step, upright, count, PRETRAINING_RATE, batches, track, "pretrain")
     seconds["pretrain"] = time.perf_counter() - start
     old_upright, old_rotated = model.forward(upright.x_test), model.forward(rotated.x_test)
     total = model.parameter_count
@@ -94,7 +92,7 @@ def run_experiment(rank: int = 4, seed: int = 0, epochs: int | None = None, trac
     merged = copy.deepcopy(model)
     merge_all(merged)
     result = Experiment(
-        rank, seed, upright, rotated, model, pretraining_step, adapting_step, pretraining_losses, adapting_losses,
+        rank, seed, upright, rotated, model, adapting_step, pretraining_losses, adapting_losses,
         upright_accuracy=accuracy(old_upright, upright.y_test),
         rotated_before=accuracy(old_rotated, rotated.y_test),
         rotated_after=accuracy(new_rotated, rotated.y_test),

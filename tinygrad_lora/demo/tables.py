@@ -38,7 +38,6 @@ MEANING = {
     "fuse_elementwise": "one expression for a chain of small steps",
     "fuse_numbers": "one expression for a chain of single numbers",
     "repeat_rows": "X + b = X + B with the frozen b in every row of B",
-    "turn_short_rows": "the largest of each column, not of each short row",
     "raise_transposes": "f(Xᵀ) = f(X)ᵀ: compute row by row",
     "sums_as_products": "a sum is a product with ones",
 }
@@ -46,53 +45,49 @@ MEANING = {
 
 def layer_table(experiment: Experiment) -> Markup:
     """What is frozen in each layer, and what is trained beside it."""
-    rows: list[list[object]] = []
+    rows = []
     for i, layer in enumerate(adapters(experiment.model).values(), 1):
         A, B = layer.lora.lora_A, layer.lora.lora_B
         frozen = layer.base.named_parameters().values()
-        shapes: list[object] = [" × ".join(map(str, p.shape)) for p in (layer.base.weight, A, B)]
+        shapes = [" × ".join(map(str, p.shape)) for p in (layer.base.weight, A, B)]
         rows.append([f"layer {i}", *shapes, f"{sum(p.size for p in frozen):,}", f"{A.size + B.size:,}"])
-    last: list[object] = ["in all", "", "", "", f"{experiment.total:,}", f"{experiment.trainable:,}"]
-    headings: list[object] = ["", "W", _trained("A"), _trained("B"), "frozen numbers", _trained("trained numbers")]
+    last = ["in all", "", "", "", f"{experiment.total:,}", f"{experiment.trainable:,}"]
+    headings = ["", "W", _trained("A"), _trained("B"), "frozen numbers", _trained("trained numbers")]
     return table(headings, rows, "The layers and their adapters", last)
 
 
 def kept_table(experiment: Experiment) -> Markup:
     """The pretrained network against the adapted one with its adapter switched off."""
-    rows: list[list[object]] = [
-        ["pretrained", f"{experiment.upright_accuracy:.1%}"],
-        ["adapted, adapter switched off", f"{experiment.switched_off_accuracy:.1%}"],
-    ]
-    return table(["network", "upright digits"], rows, "Accuracy on held-out upright digits")
+    before = "pretrained", f"{experiment.upright_accuracy:.1%}"
+    after = "adapted, adapter switched off", f"{experiment.switched_off_accuracy:.1%}"
+    return table(["network", "upright digits"], [before, after], "Accuracy on held-out upright digits")
 
 
 def digit_table(experiment: Experiment) -> Markup:
     """For each digit, how many of its held-out images were read before and after."""
     labels = experiment.rotated.y_test
     right = [logits.argmax(-1) == labels for logits in (experiment.logits_before, experiment.logits_after)]
-    rows: list[list[object]] = []
+    rows = []
     for digit in range(10):
         before, after = (float(r[labels == digit].mean()) for r in right)
         count = int((labels == digit).sum())
         rows.append([digit, count, f"{before:.0%}", f"{after:.0%}", bars(before, after)])
-    last: list[object] = [
-        "all", len(labels), f"{experiment.rotated_before:.1%}", f"{experiment.rotated_after:.1%}",
-        bars(experiment.rotated_before, experiment.rotated_after),
-    ]  # fmt: skip
+    before, after = experiment.rotated_before, experiment.rotated_after
+    last = ["all", len(labels), f"{before:.1%}", f"{after:.1%}", bars(before, after)]
     hidden = element("span", "the same as bars", class_="unseen")
-    headings: list[object] = ["digit", "images", "before", _trained("after"), hidden]
+    headings = ["digit", "images", "before", _trained("after"), hidden]
     return table(headings, rows, "Rotated digits that are read correctly", last)
 
 
 def pass_table(compiled: CompiledFunction) -> Markup:
     """What each pass of the compiler changed, and what the graph cost afterwards."""
     traced = compiled.program.traced
-    rows: list[list[object]] = [["as traced", "what the Python code did", *_costs(traced, graph_cost(traced)), "–"]]
+    rows = [["as traced", "what the Python code did", *_costs(traced, graph_cost(traced)), "–"]]
     for s in compiled.snapshots:
         rows.append([s.name, MEANING.get(s.name, ""), *_costs(s.after, s.cost_after), s.note])
     first, end = rows[0][2:6], _costs(compiled.graph, graph_cost(compiled.graph))
-    last: list[object] = ["in all", "", *(f"{a} → {b}" for a, b in zip(first, end, strict=True)), ""]
-    headings: list[object] = ["pass", "idea", "operations", "NumPy calls", "Mflop", "MB moved", "change"]
+    last = ["in all", "", *(f"{a} → {b}" for a, b in zip(first, end, strict=True)), ""]
+    headings = ["pass", "idea", "operations", "NumPy calls", "Mflop", "MB moved", "change"]
     return table(headings, rows, "The passes in the order in which they ran, with the cost after each", last)
 
 
@@ -101,14 +96,14 @@ def naive_table(naive: Naive) -> Markup:
     before = _costs(naive.compiled.program.traced, naive.before)
     after = _costs(naive.compiled.graph, naive.after)
     names = ["operations", "NumPy calls", "Mflop", "MB moved"]
-    rows: list[list[object]] = [[*row] for row in zip(names, before, after, strict=True)]
+    rows = list(zip(names, before, after, strict=True))
     return table(["", "as written", "compiled"], rows, "One run of the formula and its gradients")
 
 
 def time_table(experiment: Experiment) -> Markup:
     """Eager against compiled."""
     seconds = {"eager": experiment.eager_seconds, "compiled": experiment.compiled_seconds}
-    rows: list[list[object]] = [[way, f"{s * 1e6:,.0f}"] for way, s in seconds.items()]
+    rows = [[way, f"{s * 1e6:,.0f}"] for way, s in seconds.items()]
     return table(["one training step", "microseconds"], rows, "The median time, measured in turns")
 
 
@@ -118,7 +113,7 @@ def machine() -> str:
     return f"{system}, Python {sys.version.split()[0]}, NumPy {np.__version__}"
 
 
-def _costs(graph: Graph, cost: Cost) -> list[object]:
+def _costs(graph: Graph, cost: Cost) -> list[str]:
     operations = sum(1 for node in graph.nodes if node.parents)
     return [str(operations), str(cost.calls), f"{cost.flops / 1e6:.2f}", f"{cost.bytes / 1e6:.2f}"]
 

@@ -4,6 +4,9 @@ It is on no package index so far. So whoever has not got it installs it from a c
 installed, pip knows it by its name, and fetches only what an extra brings.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 def from_checkout(extra: str, folder: str = ".") -> str:
     """The line that installs the package, with what an extra brings; `folder` is that of the checkout."""
@@ -18,3 +21,12 @@ def from_repository(repository: str) -> str:
 def with_extra(extra: str) -> str:
     """The line that adds what an extra brings, where the package is installed."""
     return f'pip install "tinygrad-lora[{extra}]"'
+
+
+@contextmanager
+def needing(what: str, extra: str, error: type[Exception] = ImportError) -> Iterator[None]:
+    """Where an import in this block fails, `error` says what needs the library, and which line adds it."""
+    try:
+        yield
+    except ImportError:
+        raise error(f"{what}: {with_extra(extra)}") from None

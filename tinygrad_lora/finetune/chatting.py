@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.node import ComputationNode, constant
+from ..core import ComputationNode, constant
 from ..core.ops import cast, take
 from ..errors import ModelError
 from ..library import log_softmax, sum
@@ -61,11 +61,9 @@ class Chatting:
         size = min(settings.batch or len(self.rows), len(self.rows))
         chosen = batch_of(step, size, len(self.rows), settings.seed)
         tokens = padded([self.rows[i] for i in chosen], self.chat.stop, self.width).tokens
-        wanted = [
-            (sample, at - 1, self.rows[i][at], 1)
-            for sample, i in enumerate(chosen)
-            for at in range(self.starts[i], len(self.rows[i]))
-        ]
+        wanted: list[tuple[int, int, int, int]] = []
+        for sample, i in enumerate(chosen):
+            wanted += [(sample, at - 1, self.rows[i][at], 1) for at in range(self.starts[i], len(self.rows[i]))]
         lengths = sorted((len(row) - start for row, start in zip(self.rows, self.starts, strict=True)), reverse=True)
         longest = int(np.sum(lengths[:size]))
         return tokens, np.array(wanted + [(0, 0, 0, 0)] * (longest - len(wanted)))

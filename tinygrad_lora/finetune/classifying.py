@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from ..compiler import CompiledFunction, compile
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..core.ops import cast, greater
 from ..errors import ModelError
 from ..library import cross_entropy, reshape, sum
 from ..models.text.tokens import padded
-from ..nn.layer import Layer
-from ..nn.linear import Linear
+from ..nn import Layer, Linear
 from .batches import batch_of
 from .examples import Labeled, digest
 from .probe import accuracy_of_probe

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 
 from ..compiler import TrainingStep, compile_training_step
 from ..errors import ModelError
-from ..nn.adapters.model.adapt import adapt
-from ..nn.optim import AdamW
+from ..nn import AdamW, adapt
 from ..nn.schedules import cosine
 from .checkpoint import load_checkpoint, save_checkpoint
 
@@ -113,8 +112,7 @@ def begin(task: Task, settings: TrainingSettings) -> Training:
     warmup = int(task.warmup * settings.steps)
     rate = cosine(settings.lr, settings.steps, warmup) if warmup else settings.lr
     optimizer = AdamW(task.model.parameters(), lr=rate, weight_decay=0.0)
-    step = compile_training_step(task.model, task.loss, optimizer)
-    return Training(task, settings, optimizer, step)
+    return Training(task, settings, optimizer, compile_training_step(task.model, task.loss, optimizer))
 
 
 def fine_tune(

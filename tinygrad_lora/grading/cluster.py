@@ -1,7 +1,5 @@
 """Grading on a Dask cluster: the same function of a job, mapped over its workers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial

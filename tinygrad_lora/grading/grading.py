@@ -1,7 +1,5 @@
 """Grading a whole class: jobs for workers, results kept as they come, nothing graded twice."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import inspect
@@ -244,12 +242,10 @@ def grade_all(
 
 def empty(ids: Sequence[str], why: str, predictions: bool = False) -> Result:
     """A result without points, which says why."""
-    results = []
-    for id in ids:
-        for check in load_exercise(id).checks:
-            result = CheckResult(id, check.name, False, Diagnosis("not-graded", why), 0.0, 0, check.points)
-            results.append(data_of(result))
-    results += map(data_of, asked(ids, set())) if predictions else []
+    ungraded = Diagnosis("not-graded", why)
+    checks = [(id, check) for id in ids for check in load_exercise(id).checks]
+    rows = [CheckResult(id, check.name, False, ungraded, 0.0, 0, check.points) for id, check in checks]
+    results = [data_of(row) for row in (*rows, *(asked(ids, set()) if predictions else ()))]
     total = sum(one["out_of"] for one in results)
     lists: dict[str, list[str]] = {"notes": [why], "refused": [], "unreadable": [], "hints": []}
     return {"results": results, **lists, "seconds": 0.0, "points": 0, "out_of": total}

@@ -137,7 +137,7 @@ class Hearing:
             if isinstance(reason, Gone):
                 return _failed(result, "process-ended", f"your code ended its process: {ending or 'it closed its end'}")
             if isinstance(reason, TookTooLongError):
-                sentence = f"stopped after {exercise.limit:g} seconds: is there a loop that never ends?"
+                sentence = f"stopped after {exercise.limit:g} s: is there a loop that never ends?"
                 return _failed(result, "too-slow", sentence)
             return _failed(result, "wrong-type", "what your code gave cannot be read as data")
         return result

@@ -32,22 +32,18 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
         f"{len(results)} students, {count} exercise{'s' * (count != 1)}. The median is {statistics.median(points):g} "
         f"of {out_of} points, the average {statistics.fmean(points):.1f}; they reach from {points[0]} to {points[-1]}."
     )
+    sections = {
+        "Points": _distribution(points, out_of), "Exercises and students": _heat_map(results, exercises),
+        "Exercises": _exercises(exercises), "What goes wrong": _ranked(results, exercises),
+        "Students": _students(results, exercises),
+    }  # fmt: skip
     return page(
         f"{title}: class report",
         element("h1", f"{title}: class report"),
         _unread(results),
         element("p", lead),
         element("p", held),
-        element("h2", "Points"),
-        _distribution(points, out_of),
-        element("h2", "Exercises and students"),
-        _heat_map(results, exercises),
-        element("h2", "Exercises"),
-        _exercises(exercises),
-        element("h2", "What goes wrong"),
-        _ranked(results, exercises),
-        element("h2", "Students"),
-        _students(results, exercises),
+        *(part for heading, content in sections.items() for part in (element("h2", heading), content)),
         style=asset("grading", "page.css"),
     )
 

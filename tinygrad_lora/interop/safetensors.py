@@ -14,12 +14,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..errors import FormatError
-from ..errors.install import with_extra
+from ..errors.install import needing
 from ..files import FilePath, opened, parse_json, write_atomically
-from ..nn.layer import Layer
-from ..nn.linear import Linear
+from ..nn import Layer, Linear
 from ..nn.weights import NameMapping, targets_of
 
 LARGEST_HEADER, MOST_ARRAYS = 16 * 2**20, 50_000  # bytes, and entries in them
@@ -176,10 +175,8 @@ def _fill(file: Path, model: Layer, arrays: Mapping[str, Any], mapping: NameMapp
 
 def require_safetensors() -> Any:
     """The package. Raises ImportError, which says how to install it."""
-    try:
+    with needing("safetensors files need a package", "interop"):
         import safetensors
-    except ImportError:
-        raise ImportError(f"safetensors files need a package: {with_extra('interop')}") from None
     return safetensors
 
 

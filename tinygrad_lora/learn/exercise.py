@@ -28,14 +28,9 @@ from .checking.solutions import answer_source, marked, source_of, stripped
 
 T = TypeVar("T")
 
-KINDS = {
-    "N": "numbers against finite differences",
-    "P": "a property on random examples",
-    "S": "the structure of a graph",
-    "Q": "predict, then see",
-    "M": "find the bug, or a counterexample",
-    "T": "a threshold on a real run",
-}
+# How it is checked. N: numbers against finite differences. P: a property on random examples. S: the structure of a
+# graph. Q: predict, then see. M: find the bug, or a counterexample. T: a threshold on a real run.
+KINDS = "N", "P", "S", "Q", "M", "T"
 PREAMBLE = "import numpy as np\n\nimport tinygrad_lora as tl\n"
 GIVEN = ("seed", "budget")  # parameters of a check that the runner fills, not the student
 

@@ -1,7 +1,5 @@
 """What was tried and what came out, in a file of the user's own. Nothing leaves the machine."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -112,11 +110,7 @@ class ExerciseProgress:
     title: str
     points: int
     out_of: int
-    tried: bool
-
-    @property
-    def word(self) -> str:
-        return "open" if not self.tried else "done" if self.points == self.out_of else "begun"
+    word: str  # "open", "begun" or "done"
 
 
 @dataclass(frozen=True)
@@ -167,5 +161,6 @@ def progress() -> Progress:
     for exercise in map(load_exercise, course_order()):
         tried = [check for check in exercise.checks if (exercise.id, check.name) in best]
         points = sum(check.points for check in tried if best[exercise.id, check.name])
-        lines.append(ExerciseProgress(exercise.id, exercise.plain_title, points, exercise.points, bool(tried)))
+        word = "open" if not tried else "done" if points == exercise.points else "begun"
+        lines.append(ExerciseProgress(exercise.id, exercise.plain_title, points, exercise.points, word))
     return Progress(tuple(lines), predictions)

@@ -10,14 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..core.ops import tanh
 from ..errors import ModelError, ShapeError
+from ..nn import Layer, LayerNorm, Linear
 from ..nn.attention import attention, heads, padding_mask
 from ..nn.embedding import Embedding, as_node
-from ..nn.layer import Layer
-from ..nn.linear import Linear
-from ..nn.norms import LayerNorm
 from .configured import activation, name_parameters, require, settings
 from .text.tokens import token_rows
 

@@ -78,11 +78,10 @@ class ChatModel:
         """
         messages: Sequence[Message] = [{"role": "user", "content": said}] if isinstance(said, str) else said
         marks = self.tokenizer.special.numbers
-        pieces = [
-            [marks[piece]] if piece in (START, END) else self.tokenizer.encode(piece)
-            for piece in chat_pieces(messages, answer)
-        ]
-        return [number for piece in pieces for number in piece]
+        numbers: list[int] = []
+        for piece in chat_pieces(messages, answer):
+            numbers += [marks[piece]] if piece in (START, END) else self.tokenizer.encode(piece)
+        return numbers
 
     def stream(
         self, said: str | Sequence[Message], longest: int = 128, temperature: float = 0.0, seed: int | None = None,

@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields
 from math import prod
 from typing import Any, TypeVar
 
-from ..core.node import Shape
+from ..core import Shape
 from ..errors import ModelError, ModelFileError
 from ..nn.activations import ACTIVATIONS
 from ..nn.layer import Layer

@@ -28,11 +28,9 @@ def fill(model: Model, tensors: Mapping[str, Any], prefix: str = "") -> Model:
     arrays = {n: a.T if n in parameters and id(parameters[n]) in linear else a for n, a in arrays.items()}
     problems = [f"no weights for {_few(missing)}"] if (missing := parameters.keys() - arrays) else []
     problems += [f"no place for {_few(extra)}"] if (extra := arrays.keys() - parameters) else []
-    problems += [
-        f"{name} must be {parameters[name].shape}, not {a.shape}"
-        for name, a in arrays.items()
-        if name in parameters and a.shape != parameters[name].shape
-    ]
+    wanted = {name: parameters[name].shape for name in arrays if name in parameters}
+    others = [(name, shape) for name, shape in wanted.items() if arrays[name].shape != shape]
+    problems += [f"{name} must be {shape}, not {arrays[name].shape}" for name, shape in others]
     problems += [f"{name} holds {a.dtype}" for name, a in arrays.items() if a.dtype.kind not in "fiu"]
     if problems:
         raise ModelFileError(f"these weights do not fit {type(model).__name__}: {'; '.join(problems[:4])}")

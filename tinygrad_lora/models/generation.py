@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..compiler import compile
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..errors import DtypeError, ShapeError
 from ..nn.attention import causal_mask, far
 from ..nn.checks import check_size

@@ -14,12 +14,10 @@ from ..core.node import ComputationNode, parameter
 from ..core.ops import take
 from ..errors import ModelError, ShapeError
 from ..library import concatenate, cross_entropy
-from ..nn.activations import silu
+from ..nn import Layer, RMSNorm, silu
 from ..nn.attention import attention, causal_mask, heads
 from ..nn.embedding import Embedding, as_node
-from ..nn.layer import Layer
 from ..nn.linear import Linear, on_rows
-from ..nn.norms import RMSNorm
 from ..nn.rotary import rotary_angles, rotated
 from .configured import name_parameters, require, settings
 from .text.tokens import token_rows

@@ -40,10 +40,9 @@ class NameModel(Layer):
         rng, self.heads = np.random.default_rng(seed), heads
         tables = [(0.1 * rng.normal(size=(n, width))).astype(dtype) for n in (PAD + 1, LONGEST + 1)]
         self.letters, self.places = map(Embedding.from_arrays, tables)
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj, self.up_proj, self.down_proj, self.head = (
-            Linear(n * width, m, bias=False, seed=rng, dtype=dtype)
-            for n, m in [(1, width)] * 4 + [(1, 4 * width), (4, width), (1, len(LETTERS))]
-        )
+        sizes = [(width, width)] * 4 + [(width, 4 * width), (4 * width, width), (width, len(LETTERS))]
+        layers = [Linear(n, m, bias=False, seed=rng, dtype=dtype) for n, m in sizes]
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj, self.up_proj, self.down_proj, self.head = layers
         self.norms = [RMSNorm(width, dtype=dtype) for _ in range(3)]
 
     def __call__(self, tokens: Any) -> ComputationNode:

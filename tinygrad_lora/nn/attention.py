@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..boundary.lines import remembered
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..core.ops import cast
 from ..errors import ShapeError
 from ..library import reshape, softmax

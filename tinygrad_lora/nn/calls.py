@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 from weakref import ref
 
-from ..core.graph import topological_order
+from ..core import topological_order
 from ..core.node import INPUT, ComputationNode, tick
 
 Layer = Any  # of layer.py, which is above: a layer is noted, not used

@@ -242,8 +242,7 @@ class SGD(Optimizer):
         if self.weight_decay:
             gradients = [g + self.weight_decay * p for p, g in zip(parameters, gradients, strict=True)]
         moments = [self.momentum * m + g for m, g in zip(state, gradients, strict=True)] if self.momentum else []
-        steps = moments or gradients
-        return [p - _like(p, rate) * m for p, m in zip(parameters, steps, strict=True)], moments
+        return [p - _like(p, rate) * m for p, m in zip(parameters, moments or gradients, strict=True)], moments
 
 
 class Adam(Optimizer):
@@ -294,10 +293,8 @@ class Adam(Optimizer):
         step, eps = rate * root / (1 - power1), self.eps * root
         means = [b1 * m + (1 - b1) * g for m, g in zip(state[:n], gradients, strict=True)]
         squares = [b2 * v + (1 - b2) * (g * g) for v, g in zip(state[n : 2 * n], gradients, strict=True)]
-        new = [
-            p - _like(p, step) * m / (sqrt(v) + _like(p, eps))
-            for p, m, v in zip(parameters, means, squares, strict=True)
-        ]
+        old = zip(parameters, means, squares, strict=True)
+        new = [p - _like(p, step) * m / (sqrt(v) + _like(p, eps)) for p, m, v in old]
         return new, [*means, *squares, power1, power2]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..boundary.lines import remembered
-from ..core.node import ComputationNode
+from ..core import ComputationNode
 from ..errors import ShapeError
 from ..library import concatenate
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..boundary.arrays import refuse_subclass
-from ..core.node import ComputationNode, Shape
+from ..core import ComputationNode, Shape
 from ..errors import WeightsError
 
 NameMapping = Callable[[str], str | None] | Mapping[str, str | None] | None

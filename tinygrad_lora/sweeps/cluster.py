@@ -4,8 +4,6 @@ The task goes to each worker once, and behind it only the state of a stack, ther
 not finish, because it was killed, is trained again by another one: from the same state, to the same numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO

@@ -1,7 +1,5 @@
 """What came out of a sweep: a table of all runs, the best one, and the adapters."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections import Counter

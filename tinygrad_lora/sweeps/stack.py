@@ -1,14 +1,12 @@
 """Adapters of one kind, side by side over one base: A (n, in, r) and B (n, r, out)."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..compiler import TrainingStep, compile
+from ..compiler import TrainingStep
 from ..core import ops
 from ..core.node import PARAMETER, ComputationNode, parameter, placeholder
 from ..core.trace import trace
@@ -80,7 +78,7 @@ class Stack:
             if isinstance(adapter, LoRALayer | LoRAEmbeddingLayer):
                 factors = [each[name].scaling for each in layers]
                 adapter.rslora, adapter.alpha = False, float(adapter.rank)
-                for last, p in adapter.named_parameters().items():
+                for last, p in adapter.named_parameters().items() if set(factors) != {1.0} else ():
                     if last.startswith(("lora_B", "lora_embedding_B")):
                         array = np.array(factors, p.dtype).reshape(-1, *[1] * p.ndim)
                         scales[f"{name}.{last}"] = parameter(array, "scale", trainable=False)
@@ -104,10 +102,6 @@ class Stack:
         """What takes the place of a parameter of the prototype."""
         node = self.parameters.get(path or "", self.frozen.get(path or "", p))
         return node * self._scales[path] if path in self._scales else node
-
-    def evaluated(self) -> Any:
-        """A compiled function: the losses of a batch that all runs share."""
-        return compile(lambda x, target: self.losses(x, target))
 
     # --- One run of them ---
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..compiler import compile
 from ..errors import SweepError
 from ..files import opened, parse_json
 from ..nn.layer import Layer
@@ -87,7 +88,7 @@ class StackTraining:
         self.optimizer = stack.optimizer(self.task.make, [self.task.rate(run.lr) for run in stack.runs])
         self.optimizer.steps = self.steps
         self.step: Any = StackedStep(stack, self.optimizer, self.task.own_batches)
-        self._evaluated = stack.evaluated()
+        self._evaluated: Any = compile(lambda x, target: stack.losses(x, target))  # of a batch that all runs share
 
     @property
     def alive(self) -> list[int]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..compiler.report import first_line
 from ..compiler.text.expressions import Code, literal, name, written
-from ..core.graph import topological_order
+from ..core import topological_order
 from ..core.node import Array, ComputationNode, Op, placeholder
 from .contributions import contributions
 from .words.markup import Markup, text
@@ -129,11 +129,8 @@ class NodeFormulas:
 
     def forward(self, node: ComputationNode) -> str:
         """`z = x * y = 3 * 4 = 12`."""
-        named, with_numbers = self._both(
-            lambda operands: written(node.op, node.params, operands).text,
-            [self.labels[p] for p in node.parents],
-            [self.values[p] for p in node.parents],
-        )
+        labels, arrays = [self.labels[p] for p in node.parents], [self.values[p] for p in node.parents]
+        named, with_numbers = self._both(lambda codes: written(node.op, node.params, codes).text, labels, arrays)
         return chain(self.labels[node], named, with_numbers, in_line(self.values[node]))
 
     def sent(self, node: ComputationNode, operand: int, g: Array, part: Array) -> str:

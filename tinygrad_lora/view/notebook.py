@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..compiler import CompiledFunction
-from ..core.graph import Graph
+from ..core import Graph
 from ..errors import CompileError, RenderError, ShapeError
 from ..nn import Layer
 from .errors.failure import show_errors

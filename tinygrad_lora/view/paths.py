@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core import Array, ComputationNode
 from ..core.autodiff import pulling_back
 from ..core.graph import topological_order, unique_names
-from ..core.node import Array, ComputationNode
 from ..errors import GradientError, TraceError
 from .contributions import contributions
 from .formula.notation import symbol

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from .diagram.collapse import Collapsed, smaller
-from .diagram.data import Diagram, Drawable, diagram
+from .diagram.data import Box, Diagram, Drawable, diagram
 from .diagram.layers import LayerFrame, every
 from .svg.draw import draw_svg, lay_out
 from .svg.style import style_sheet
@@ -31,10 +31,8 @@ def picture_page(
     folded = {box.id: "folded" for box in few.diagram.boxes if box.id in insides}
     laid = lay_out(few.diagram, rankdir=rankdir)
     svg = draw_svg(few.diagram, laid=laid, classes=folded, caption=True, legend=legend)
-    drawn = [
-        element("template", Markup(_drawn(part, name, insides, rankdir)), data_inside=name)
-        for name, part in insides.items()
-    ]
+    svgs = {name: Markup(_drawn(part, name, insides, rankdir)) for name, part in insides.items()}
+    drawn = [element("template", inside, data_inside=name) for name, inside in svgs.items()]
     content = element(
         "main", element("style", asset(ASSETS, "picture.css")), STYLE, element("div", Markup(svg), class_="stage"),
         *drawn, script("picture.js"), class_="tl-picture",
@@ -72,14 +70,13 @@ def _part(whole: Diagram, members: set[str], title: str) -> Diagram:
     """These boxes with their frames, and what comes in from outside as inputs."""
     arrows = tuple(arrow for arrow in whole.arrows if arrow.end in members)
     outside = {arrow.start for arrow in arrows} - members
-    boxes = tuple(
-        replace(box, role="input" if box.role == "operation" else box.role, output=False, operands=(), parameters=())
-        if box.id in outside
-        else box
-        for box in whole.boxes
-        if box.id in members | outside
-    )
-    return Diagram(title, boxes, arrows, tuple(_inner(whole.clusters, members)))
+    boxes = [_as_input(box) if box.id in outside else box for box in whole.boxes if box.id in members | outside]
+    return Diagram(title, tuple(boxes), arrows, tuple(_inner(whole.clusters, members)))
+
+
+def _as_input(box: Box) -> Box:
+    role = "input" if box.role == "operation" else box.role
+    return replace(box, role=role, output=False, operands=(), parameters=())
 
 
 def _inner(frames: tuple[LayerFrame, ...], members: set[str]) -> Iterator[LayerFrame]:

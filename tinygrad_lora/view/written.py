@@ -12,16 +12,16 @@ from pathlib import PurePath
 from types import FrameType
 from typing import Any
 
-from ..core.graph import Graph, topological_order
+from ..boundary.lines import CELL, file_name, is_of_package
+from ..core import Graph, topological_order
 from ..core.node import ComputationNode, tick
 from ..nn.calls import give_line
 from ..nn.layer import Layer
 from .diagram.text import listing
-from .errors.lines import PACKAGE, SourceLine, assignment, is_cell, is_ours
+from .errors.lines import SourceLine, assignment, is_ours
 
 Origin = tuple[str, int]  # a file, or a notebook cell, and the number of a line
 SAME, NEW, GONE = "same", "new", "gone"
-CELL = "cell"
 GAP = 3  # lines between two lines of an excerpt are shown up to this number
 
 
@@ -133,8 +133,7 @@ class UserCode:
 
     def origins(self, graph: Graph) -> dict[ComputationNode, Origin]:
         """The lines of a copy of the graph."""
-        pairs = zip(graph.nodes, self.lines, strict=True)
-        return {node: line for node, line in pairs if line}
+        return {node: line for node, line in zip(graph.nodes, self.lines, strict=True) if line}
 
 
 # --- The lines to show ---
@@ -153,7 +152,7 @@ def written(things: Iterable[Any], origins: Mapping[str, Origin]) -> list[Excerp
         texts = {number: linecache.getline(file, number).rstrip() for number in _with_gaps(sorted(numbers))}
         margin = min((len(t) - len(t.lstrip()) for t in texts.values() if t.strip()), default=0)
         lines = tuple(CodeLine(text[margin:], tuple(owners[file, n]), SAME, n) for n, text in texts.items())
-        excerpts += [Excerpt(_name(file), lines, file)] if any(texts.values()) else []
+        excerpts += [Excerpt(file_name(file), lines, file)] if any(texts.values()) else []
     return [excerpt for excerpt in excerpts if excerpt is not None]
 
 
@@ -166,7 +165,7 @@ def _with_gaps(numbers: Sequence[int]) -> list[int]:
 def _excerpt(thing: Any, owners: dict[Origin, list[str]]) -> Excerpt | None:
     """The source of a function or of a layer's class; for a layer of the package's own classes, its tree."""
     kind = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
-    if (kind.__module__ or "").partition(".")[0] == PACKAGE:
+    if is_of_package(kind.__module__ or ""):
         tree = listing(thing).split("\n") if isinstance(thing, Layer) else []
         return Excerpt(type(thing).__name__, tuple(map(CodeLine, tree))) if tree else None
     function = inspect.unwrap(kind) if inspect.isroutine(kind) else kind
@@ -178,7 +177,8 @@ def _excerpt(thing: Any, owners: dict[Origin, list[str]]) -> Excerpt | None:
         return None
     text = [line.rstrip("\n") for line in lines]
     margin = len(text[0]) - len(text[0].lstrip())
-    title = f"{_name(file)}, {'line' if _name(file) == CELL else 'from line'} {start}"
+    name = file_name(file)
+    title = f"{name}, {'line' if name == CELL else 'from line'} {start}"
     rows = (
         CodeLine(t[margin:] if not t[:margin].strip() else t, tuple(owners.pop((file, n), ())), SAME, n)
         for n, t in enumerate(text, start)
@@ -188,9 +188,4 @@ def _excerpt(thing: Any, owners: dict[Origin, list[str]]) -> Excerpt | None:
 
 def place(origin: Origin) -> str:
     """A line as the comments of generated code name it: `model.py:12`."""
-    return f"{_name(origin[0])}:{origin[1]}"
-
-
-def _name(file: str) -> str:
-    """The name of a file without its folder; "cell" for a notebook cell, whose file name says nothing."""
-    return CELL if is_cell(file) else PurePath(file).name
+    return f"{file_name(origin[0])}:{origin[1]}"

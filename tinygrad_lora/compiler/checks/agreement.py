@@ -31,9 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ...recomputation import later
 
 TOLERANCE = {2: 5e-3, 4: 1e-5, 8: 1e-11}  # by the bytes of a float
@@ -288,9 +286,13 @@ def _other_runs(graph: Graph, values: Sequence[Any]) -> Iterator[tuple[Any, bool
 
 def _keeping_choices(graph: Graph, values: Sequence[Any]) -> Change:
     """What has comparisons, signs and casts to whole numbers come out as they do without noise."""
-    nodes = [node for node in graph.nodes if _chooses(node)]
-    results = dict(zip(nodes, evaluate(Graph(graph.inputs, nodes), values), strict=True))
+    results = values_of([node for node in graph.nodes if _chooses(node)], graph, values)
     return lambda node, operands, result: results.get(node, result)
+
+
+def values_of(nodes: Sequence[Node], graph: Graph, values: Sequence[Any]) -> dict[Node, Any]:
+    """The value of each of these nodes of a graph."""
+    return dict(zip(nodes, evaluate(Graph(graph.inputs, nodes), values), strict=True))
 
 
 class _Zeros:
@@ -345,9 +347,7 @@ def _from_zero(node: Node, operands: Sequence[Any], result: Any) -> Any:
         return result
     if node.op is ops.greater and any(x.dtype.kind == "f" for x in operands):
         return operands[0] - operands[1]
-    if _truncates(node):
-        return operands[0] - np.rint(operands[0])
-    return None
+    return operands[0] - np.rint(operands[0]) if _truncates(node) else None
 
 
 def _truncates(node: Node) -> bool:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, Self
 
-from ...core import ops
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, ops
 from .buffers import Buffer, ByteRange
 
 ROWS, LEFT = "rows", "left"  # how an array is cut for a block; None if it is not

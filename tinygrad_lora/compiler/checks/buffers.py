@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 from .forms import Forms
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ...core.graph import Graph, rebuilt
+from ...core import Graph, rebuilt
 from ...core.node import ComputationNode as Node, placeholder
 from ..pipeline import Snapshot
-from .agreement import Disagreement, complete, disagreement, evaluate
+from .agreement import Disagreement, complete, disagreement, evaluate, values_of
 
 MOST_TRIALS = 100
 MOST_LINES = 30  # of a graph in a message
@@ -128,16 +128,11 @@ def _smallest(graph: Graph, values: Sequence[Any], wrong: Fault, differs: Compar
         return graph, values, wrong
     while earlier := first(p for p in best[0].outputs[0].parents if p.parents):
         best = earlier
-    known = _all_values(best[0], values)
+    known = values_of(best[0].nodes, best[0], values)
     for depth in DEPTHS:
         if smaller := tried(*_cut(best[0], best[0].outputs[0], depth, known)):
             return smaller
     return best
-
-
-def _all_values(graph: Graph, values: Sequence[Any]) -> dict[Node, Any]:
-    everything = Graph(graph.inputs, graph.nodes)
-    return dict(zip(graph.nodes, evaluate(everything, values), strict=True))
 
 
 def _cut(graph: Graph, node: Node, depth: int, known: Mapping[Node, Any]) -> tuple[Graph, list[Any]]:

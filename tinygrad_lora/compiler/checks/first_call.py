@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.graph import Graph
+from ...core import Graph
 from ...errors import CompileError
 from ..cost import graph_cost
 from ..programs import CompiledProgram

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import ops
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, ops
 
 Form = tuple[int, tuple[tuple[int, int], ...]]  # the first byte of some elements, and (length, stride) of each axis
 Forms = tuple[Form, ...]  # elements of an array, elements of a copy of those, and so on

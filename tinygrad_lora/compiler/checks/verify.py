@@ -17,8 +17,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ...core import ops
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, ops
 from ...recomputation import operands_read
 from ..planned.write import Planned
 from .blocks import ROWS, Loop

@@ -8,8 +8,7 @@ thirds, large products the same or more.
 
 from importlib.util import find_spec
 
-from ...core import ops
-from ...core.graph import Graph
+from ...core import Graph, ops
 from ..cost import node_cost
 from .numba import has_dtype
 

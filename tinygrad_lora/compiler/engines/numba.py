@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.graph import Graph
+from ...core import Graph
 from ...core.node import ComputationNode as Node, Op, placeholder
 from ...core.source import function_from_source
 from ...errors import CompileError

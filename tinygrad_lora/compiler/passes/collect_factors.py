@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..cost import price
 from ..patterns import FARTHEST, ORDINARY, SUMS, decades, is_constant, is_real, one_factor, padded, reach, shaped
 from ..terms import Powers, Term, TermWriter, commonest, term_of

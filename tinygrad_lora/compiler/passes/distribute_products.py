@@ -9,9 +9,7 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..cost import price, product_price, sum_price
 from ..patterns import SUMS, is_real, settled, uses
 
@@ -138,7 +136,7 @@ def _is_plain_sum(node: Node) -> bool:
 def _readers(total: Node, graph: Graph, dissolved: Mapping[Node, list[Reader]]) -> list[Reader]:
     """The products that read a sum or its transpose; none if anything else does."""
     readers: list[Reader] = []
-    for form in _forms(total, graph):
+    for form in (total, *(user for user in graph.users[total] if user.op is ops.transpose)):
         if uses(graph, form) > len(graph.users[form]):  # an output
             return []
         for user in graph.users[form]:
@@ -197,11 +195,6 @@ def _terms(total: Node, dissolved: Mapping[Node, list[Reader]]) -> Iterator[tupl
             stack += [(b, added == (node.op is ops.add)), (a, added)]
         else:
             yield node, added
-
-
-def _forms(node: Node, graph: Graph) -> list[Node]:
-    """The node and its transposes."""
-    return [node, *(user for user in graph.users[node] if user.op is ops.transpose)]
 
 
 def _straight(node: Node) -> Node:

@@ -4,9 +4,7 @@ Why it is legal. A number that is added to every score moves the largest of them
 difference.
 """
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..patterns import SUMS, is_real, padded, uses
 
 
@@ -38,9 +36,7 @@ def _without_shift(z: Node, axes: tuple[int, ...]) -> Node | None:
     a, b = z.parents
     if a.shape == z.shape and _same_along(b, axes, z.ndim):
         return a
-    if z.op is ops.add and b.shape == z.shape and _same_along(a, axes, z.ndim):
-        return b
-    return None
+    return b if z.op is ops.add and b.shape == z.shape and _same_along(a, axes, z.ndim) else None
 
 
 def _same_along(c: Node, axes: tuple[int, ...], ndim: int) -> bool:

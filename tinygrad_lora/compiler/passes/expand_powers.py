@@ -4,9 +4,7 @@ Why it is legal. A whole power is a product by definition. Multiplying is exact 
 than a general power.
 """
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node, constant
+from ...core import ComputationNode as Node, Graph, constant, ops
 from ..cost import price, price_of_new
 from ..patterns import is_precise
 

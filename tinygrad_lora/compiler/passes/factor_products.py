@@ -6,9 +6,7 @@ factored out, and the other factors added first.
 
 from typing import NamedTuple
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..cost import product_price, sum_price
 from ..patterns import ORDINARY, SUMS, decades, is_real, one_factor, rewrite_unshared, scaled, shaped
 
@@ -55,9 +53,9 @@ def _product(node: Node, once: set[Node]) -> ScaledProduct | None:
         return None
     number, a = _unscaled(node.parents[0], number, once)
     number, b = _unscaled(node.parents[1], number, once)
-    return (
-        None if number is None or decades(number) > ORDINARY[node.dtype.itemsize] else ScaledProduct(number, a, b, node)
-    )
+    if number is None or decades(number) > ORDINARY[node.dtype.itemsize]:
+        return None
+    return ScaledProduct(number, a, b, node)
 
 
 def _unscaled(node: Node, number: float | None, once: set[Node]) -> tuple[float | None, Node]:

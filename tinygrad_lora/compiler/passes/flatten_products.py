@@ -6,9 +6,7 @@ one tall matrix makes no difference to them.
 
 from math import prod
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..patterns import is_real, rewrite_unshared, shaped
 
 
@@ -42,6 +40,4 @@ def _flat(node: Node, once: set[Node]) -> Node:
 def _matrix(x: Node) -> Node:
     """All rows of `x` below each other."""
     shape = prod(x.shape[:-1]), x.shape[-1]
-    if x.op is ops.reshape and x.parents[0].shape == shape:
-        return x.parents[0]
-    return shaped(x, shape)
+    return x.parents[0] if x.op is ops.reshape and x.parents[0].shape == shape else shaped(x, shape)

@@ -4,9 +4,7 @@ Why it is legal. No input reaches these operations, so every run would compute t
 now.
 """
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode, constant
+from ...core import ComputationNode, Graph, constant, ops
 
 
 def fold_constants(graph: Graph) -> Graph:

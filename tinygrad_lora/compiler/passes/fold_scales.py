@@ -4,9 +4,7 @@ Why it is legal. A product is linear in each factor. A number may scale the left
 whichever is smallest.
 """
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..patterns import is_ordinary, is_real, one_factor, rewrite_unshared
 
 MOVABLE = {ops.scale, ops.matmul, ops.broadcast}  # what the rules below look for under an operation
@@ -31,9 +29,7 @@ def _folded(node: Node, once: set[Node]) -> Node:
 def _moved(node: Node, once: set[Node]) -> Node | None:
     if node.op is ops.scale:
         return _into(node, *node.parents) if node.parents[0] in once and _may_move(node) else None
-    if ops.scale in [p.op for p in node.parents] and is_real(node):
-        return _out_of(node, once)
-    return None
+    return _out_of(node, once) if ops.scale in [p.op for p in node.parents] and is_real(node) else None
 
 
 def _may_move(node: Node) -> bool:

@@ -5,8 +5,7 @@ Why it is legal. A result that is used once has no other reader. Its expression 
 
 from collections.abc import Iterable
 
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, rebuilt
 from ...core.ops import cast, relu
 from ..operations import Fused, FusedStep
 from ..patterns import uses

@@ -6,9 +6,7 @@ and never stores the product.
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node, Shape
+from ...core import ComputationNode as Node, Graph, Shape, ops
 from ..operations import inner_product, row_products
 from ..patterns import block, rewrite_unshared, shaped
 

@@ -3,9 +3,7 @@
 Why it is legal. Adding zero changes nothing. Where all but a few elements are zero, adding these few is enough.
 """
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ..operations import add_at
 from ..patterns import SUMS, counts, is_real, rewrite_unshared
 

@@ -6,9 +6,7 @@ all users.
 
 from typing import Any
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..patterns import is_constant
 
 COMMUTATIVE = {ops.add, ops.multiply}

@@ -6,9 +6,7 @@ taken need not be computed.
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node, constant
+from ...core import ComputationNode as Node, Graph, constant, ops, rebuilt
 from ..cost import price
 from ..patterns import counts, rewrite_unshared, shaped
 

@@ -4,9 +4,7 @@ Why it is legal. An elementwise operation treats each element by itself, whereve
 the transpose.
 """
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from .merge_duplicates import merge_duplicates
 
 

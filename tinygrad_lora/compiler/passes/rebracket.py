@@ -11,9 +11,7 @@ from functools import cache, lru_cache
 from math import log10, prod
 from typing import NamedTuple
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..cost import Cost, graph_cost, price_of_new, product_price
 from ..patterns import FARTHEST, ORDINARY, decades, is_real, one_factor, scaled, uses
 from .merge_duplicates import merge_duplicates

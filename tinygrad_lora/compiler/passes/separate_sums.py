@@ -7,8 +7,7 @@ from functools import reduce
 from operator import mul
 from typing import NamedTuple
 
-from ...core import ops
-from ...core.graph import Graph
+from ...core import Graph, ops
 from ...core.node import ComputationNode as Node, Shape, tick
 from ..cost import price, price_of_new
 from ..patterns import is_real, padded, rewrite_unshared, shaped

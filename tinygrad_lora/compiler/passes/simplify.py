@@ -6,9 +6,7 @@ or the rule does not apply.
 
 from collections.abc import Callable
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node, Op
+from ...core import ComputationNode as Node, Graph, Op, ops
 from ..patterns import one_factor, uniform
 
 
@@ -61,9 +59,8 @@ def _product(node: Node) -> Node | None:
     a, b = node.parents
     if (number := uniform(b)) is not None:
         return ops.scale(a, factor=number)
-    if (number := uniform(a)) is not None:
-        return ops.scale(b, factor=number)
-    return None
+    number = uniform(a)
+    return None if number is None else ops.scale(b, factor=number)
 
 
 def _sum(node: Node) -> Node | None:

@@ -4,9 +4,7 @@ Why it is legal. Row i of a transposed product is column i of the product: the s
 opposite order.
 """
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 
 DEEPEST = 100  # products inside products that one transpose sinks through
 

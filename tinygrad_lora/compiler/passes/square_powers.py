@@ -4,9 +4,7 @@ Why it is legal. Matrix multiplication is associative, so a power may be put tog
 computed once.
 """
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops, rebuilt
 from ..patterns import is_real
 
 LARGEST = 1024  # a higher power counts as a matrix of its own

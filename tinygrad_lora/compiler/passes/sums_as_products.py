@@ -8,9 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node, constant
+from ...core import ComputationNode as Node, Graph, constant, ops
 from ..patterns import block, is_constant, is_ordinary, is_real, rewrite_unshared, shaped
 
 # BLAS adds up one number after the other, NumPy in pairs of pairs. In float32, where all numbers are equal, 384 of them

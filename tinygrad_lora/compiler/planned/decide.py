@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph, ops
 from ...recomputation import later
 from ..patterns import packed
 from .calls import can_write

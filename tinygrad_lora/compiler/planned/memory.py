@@ -6,7 +6,7 @@ from itertools import accumulate
 from math import prod
 from typing import NamedTuple
 
-from ...core.node import ComputationNode as Node, Shape
+from ...core import ComputationNode as Node, Shape
 from ..operations import operations
 from ..text.lines import columns
 from .plan import MemoryPlan

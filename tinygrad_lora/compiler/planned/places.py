@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ...core import ops
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, ops
 from ...recomputation import later, operands_read
 
 

@@ -8,8 +8,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from ...core import ops
-from ...core.node import ComputationNode as Node, Shape
+from ...core import ComputationNode as Node, Shape, ops
 from .calls import replaceable
 from .order import Unit, cut_along
 from .places import Placement, Places, last_reads, placed

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 
 MOST_FOR_DOT = 16_384  # elements of the result: below this `dot` wins by starting faster
 SMALL_KERNEL = 1_000_000  # m n k up to which OpenBLAS multiplies without packing its operands first
@@ -43,9 +43,8 @@ def _largest_divisor(n: int, most: int) -> int:
 def cut(product: Node) -> Blocks | None:
     """The blocks of a product of two matrices of floats; None where it runs as it is."""
     a, b = product.parents
-    if a.ndim != 2 or b.ndim != 2 or product.dtype.kind != "f" or a.dtype != b.dtype:
-        return None
-    return blocks(a.shape[0], a.shape[1], b.shape[1])
+    suits = a.ndim == b.ndim == 2 and product.dtype.kind == "f" and a.dtype == b.dtype
+    return blocks(a.shape[0], a.shape[1], b.shape[1]) if suits else None
 
 
 def reads_rows(product: Node, blocks: Blocks) -> bool:

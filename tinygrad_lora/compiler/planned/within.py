@@ -13,7 +13,7 @@ from itertools import accumulate
 from math import prod
 
 from ...boundary.lines import give_origin, inherit
-from ...core.graph import Graph, rebuilt
+from ...core import Graph, rebuilt
 from ...core.node import ComputationNode as Node, tick
 from ...errors import CompileError
 from ...recomputation import later, operands_read

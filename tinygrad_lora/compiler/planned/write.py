@@ -13,7 +13,7 @@ has a program of its own.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 from ..operations import gives_number
 from ..text.expressions import expression
 from ..text.lines import Statement, commented, module, signature

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.node import ComputationNode, Op
+from ...core import ComputationNode, Op
 from ...errors import CompileError
 from .literals import PLAIN, is_plain, kind_of
 

@@ -7,12 +7,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.node import ComputationNode as Node
+from ...boundary.lines import file_name
+from ...core import ComputationNode as Node
 from .expressions import literal
 
 LONGEST_CODE = 72  # comments stand to the right of this column, or of the longest line below it
@@ -111,10 +111,8 @@ def _where(node: Node | None) -> str:
 
 @cache
 def _file(path: str) -> str:
-    """A notebook's cells have made-up files: the second kind in a browser. A file name may hold a line break."""
-    if "ipykernel_" in path or path.startswith("<ipython-input"):
-        return "cell"
-    return one_line(PurePath(path).name)
+    """A file name may hold a line break."""
+    return one_line(file_name(path))
 
 
 def columns(rows: Sequence[Sequence[str]], right: Container[int] = (), widest: int = 1000) -> list[str]:

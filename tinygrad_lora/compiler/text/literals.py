@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.graph import Graph
-from ...core.node import ComputationNode, Op
+from ...core import ComputationNode, Graph, Op
 from ...errors import CompileError
 
 NUMBERS = frozenset({int, float, bool})
@@ -62,9 +61,7 @@ def _foreign(node: Any, known: set[int]) -> str:
         return "its shape is no tuple of whole numbers"
     if type(node.dtype) not in DTYPES:
         return "its dtype is not one of NumPy's for numbers"
-    if node.name is not None and type(node.name) is not str:
-        return f"its name is {kind_of(node.name)}"
-    return ""
+    return "" if node.name is None or type(node.name) is str else f"its name is {kind_of(node.name)}"
 
 
 def _foreign_parameter(params: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ import keyword
 import unicodedata
 from collections.abc import Iterable
 
-from ...core.node import Op
+from ...core import Op
 from ..operations import add_at
 from .lines import names_of, unlike
 

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph
 from ...core.ops import where
 from ..operations import Fused, FusedStep, gives_number, operations
 from ..patterns import is_constant

@@ -11,8 +11,7 @@ import numpy as np
 from ...compiler.text.literals import is_plain
 from ...core import ops
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
-from .changing import dtype_of
-from .scalars import NUMBERS
+from .plain import NUMBERS, dtype_of
 from .wire import Misbehaved
 
 LARGEST = 1 << 26  # bytes of a node's value

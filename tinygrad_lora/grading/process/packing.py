@@ -14,10 +14,9 @@ from ...compiler.compiled import CompiledFunction
 from ...core.graph import Graph, topological_order
 from ...core.node import PARAMETER, ComputationNode
 from ...learn.checking.evaluated import Evaluated
-from . import scalars
-from .changing import dtype_of, generator_in, state_of
 from .known import name_of, named
 from .nodes import LEAVES, Work, leaf
+from .plain import KINDS, NUMBERS, as_json, dtype_of, from_json, generator_in, state_of
 from .wire import Misbehaved
 
 SMALL, MOST = 1 << 16, 256  # bytes of an array that both sides keep alike, and how many of them
@@ -70,8 +69,8 @@ class Packer:
         kind = type(x)
         if kind is ComputationNode:  # most values are nodes
             return {"#": self._node(x)}
-        if kind in scalars.KINDS or (isinstance(x, np.dtype) and x.kind in scalars.NUMBERS):
-            return scalars.written(x)
+        if kind in KINDS or (isinstance(x, np.dtype) and x.kind in NUMBERS):
+            return as_json(x)
         if kind is bytes:
             self.blobs.append(x)
             return {"bytes": len(self.blobs) - 1}
@@ -81,9 +80,9 @@ class Packer:
         if kind is dict:
             self.slots.append(x)
             return {"dict": [[self.pack(key), self.pack(value)] for key, value in x.items()]}
-        if kind is np.ndarray and x.dtype.kind in "biufc":
+        if kind is np.ndarray and x.dtype.kind in NUMBERS:
             return self._shared(x)
-        if isinstance(x, np.generic) and kind.__module__ == "numpy" and x.dtype.kind in "biufc":
+        if isinstance(x, np.generic) and kind.__module__ == "numpy" and x.dtype.kind in NUMBERS:
             return {"scalar": self._array(np.asarray(x))}
         if kind is slice:
             return {"slice": [self.pack(part) for part in (x.start, x.stop, x.step)]}
@@ -230,7 +229,7 @@ class Packer:
                 return named(body)
             case "reference":
                 return self.resolve(body)
-        return scalars.read(tag, body)
+        return from_json(tag, body)
 
     def _filled(self, tag: str, body: Any) -> Any:
         """A list, a tuple, a set or a dictionary. It has its place among the slots before what is in it."""

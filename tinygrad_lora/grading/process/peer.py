@@ -14,16 +14,14 @@ from typing import Any
 import numpy as np
 
 from ...core.node import tick
-from ...learn.checking.signatures import parameters_of, signature_from, with_signature
-from ...learn.checking.stubs import is_blank
+from ...learn.checking.signatures import is_blank, parameters_of, signature_from, with_signature
 from ...nn.adapters.mergeable import MergeableLayer
 from ...nn.layer import Layer
 from ...nn.watch import STRUCTURE
-from .changing import alike, content_of, refill
-from .errors import error_of
 from .known import called, identifier, is_ours, name_of, named
-from .messages import LONGEST, changed_slots, examine
+from .messages import LONGEST, changed_slots, error_of, examine
 from .packing import Packer
+from .plain import alike, content_of, refill
 from .wire import Channel, Gone, Misbehaved
 
 MOST_METHODS = 200  # of a class

@@ -122,8 +122,7 @@ class Nursery:
 
     def start(self, more: dict[str, Any] | None = None) -> Channel:
         """A new process in a new folder. Returns the judge's end of its channel."""
-        if self._running:
-            self.end()
+        self.end()
         walled = FORKS and not self.trusted
         self._folder = bubblewrap.SCRATCH if walled else tempfile.mkdtemp(dir=self.home, prefix="work-")
         mine, theirs = socket.socketpair()

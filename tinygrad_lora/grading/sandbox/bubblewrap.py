@@ -65,7 +65,8 @@ def walled(program: list[str]) -> list[str]:
         if not any(_inside(parent, folder) for folder in folders):
             options += ["--perms", "755", "--dir", parent]  # else root alone could go through it
     for folder in folders:
-        options += ["--symlink", os.readlink(folder), folder] if os.path.islink(folder) else _bound(folder)
+        is_link = os.path.islink(folder)
+        options += ["--symlink", os.readlink(folder), folder] if is_link else ["--ro-bind", folder, folder]
     for folder in hidden():
         options += ["--tmpfs", folder, "--remount-ro", folder]
     for device in DEVICES:
@@ -73,10 +74,6 @@ def walled(program: list[str]) -> list[str]:
     # A submission sees neither this `/proc` nor this folder: it gets its own, see `namespaces`.
     options += ["--bind", "/proc", "/proc", "--perms", "1777", "--tmpfs", SCRATCH, "--remount-ro", "/"]
     return [path, *options, "--chdir", SCRATCH, "--", *program]
-
-
-def _bound(folder: str) -> list[str]:
-    return ["--ro-bind", folder, folder]
 
 
 def shown() -> list[str]:

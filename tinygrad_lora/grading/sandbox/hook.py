@@ -5,6 +5,7 @@ the work folder, and writing outside of the work folder. It looks nothing up in 
 names there changes nothing. It is no wall against machine code: that needs the operating system.
 """
 
+import contextlib
 import os
 import sys
 import sysconfig
@@ -43,14 +44,11 @@ def limit(cpu: int, memory: int) -> None:
         "NPROC": 0,  # no new process or thread; the system does not hold root to it
     }  # fmt: skip
     for name, value in limits.items():
-        kind = getattr(resource, f"RLIMIT_{name}", None)
-        if kind is not None:
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # this system has no such limit
+            kind = getattr(resource, f"RLIMIT_{name}")
             hard = resource.getrlimit(kind)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            try:
-                resource.setrlimit(kind, (value, value + (name == "CPU") if hard == resource.RLIM_INFINITY else value))
-            except (ValueError, OSError):
-                continue  # this system has no such limit
+            resource.setrlimit(kind, (value, value + (name == "CPU") if hard == resource.RLIM_INFINITY else value))
 
 
 def close_doors(refusals: list[str]) -> None:

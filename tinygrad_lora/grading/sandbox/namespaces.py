@@ -21,7 +21,7 @@ _CAPABILITIES = 64  # more than there are
 _VERSION = 0x20080522  # of the structure that `capset` takes
 
 
-def _checked(name: str, *arguments: Any) -> None:
+def checked(name: str, *arguments: Any) -> None:
     """Call a function of the C library. Raises OSError where it says so."""
     library = ctypes.CDLL(None, use_errno=True)
     if getattr(library, name)(*arguments) != 0:
@@ -35,8 +35,8 @@ def prepare() -> None:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-        _checked("prctl", _DUMPABLE, 1, 0, 0, 0)  # else it may not name its own users, below
-    _checked("prctl", _REAPER, 1, 0, 0, 0)
+        checked("prctl", _DUMPABLE, 1, 0, 0, 0)  # else it may not name its own users, below
+    checked("prctl", _REAPER, 1, 0, 0, 0)
 
 
 def fork() -> int:
@@ -72,7 +72,7 @@ def fork() -> int:
 def _unshare() -> None:
     """New namespaces. Their only user is who we are; in them nobody can make further ones."""
     user, group = os.geteuid(), os.getegid()
-    _checked("unshare", _NEW)
+    checked("unshare", _NEW)
     settings = {
         "self/setgroups": "deny", "self/uid_map": f"{user} {user} 1", "self/gid_map": f"{group} {group} 1",
         "self/oom_score_adj": "1000",  # when the machine has no memory left, this process goes first
@@ -85,14 +85,14 @@ def _unshare() -> None:
 
 def _settle() -> None:
     """An empty `/proc`, an empty scratch folder of limited size, and no rights."""
-    _checked("mount", b"none", b"/proc", b"tmpfs", _NOSUID | _NODEV | _NOEXEC | _RDONLY, b"size=4k,nr_inodes=1")
-    _checked("mount", b"none", SCRATCH.encode(), b"tmpfs", _NOSUID | _NODEV | _NOEXEC, ROOM.encode())
+    checked("mount", b"none", b"/proc", b"tmpfs", _NOSUID | _NODEV | _NOEXEC | _RDONLY, b"size=4k,nr_inodes=1")
+    checked("mount", b"none", SCRATCH.encode(), b"tmpfs", _NOSUID | _NODEV | _NOEXEC, ROOM.encode())
     library = ctypes.CDLL(None)
     for capability in range(_CAPABILITIES):
         library.prctl(_DROP, capability, 0, 0, 0)  # fails for those that this kernel does not have
     header, nothing = (ctypes.c_uint32 * 2)(_VERSION, 0), (ctypes.c_uint32 * 6)()
-    _checked("capset", ctypes.byref(header), ctypes.byref(nothing))
-    _checked("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    _checked("prctl", _DUMPABLE, 0, 0, 0, 0)
+    checked("capset", ctypes.byref(header), ctypes.byref(nothing))
+    checked("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    checked("prctl", _DUMPABLE, 0, 0, 0, 0)
     calls.refuse()
     os.chdir(SCRATCH)

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.graph import Graph
-from ...core.node import ComputationNode, Shape
+from ...core import ComputationNode, Graph, Shape
 
 Sizes = Callable[[ComputationNode], Shape]  # what is asked of a node and of its twin
 

@@ -11,7 +11,7 @@ from ...core.graph import Graph, unique_names
 from ...core.node import PARAMETER, ComputationNode, Shape
 from ...core.trace import ARRAY, trace
 from ...errors import ExportError
-from ...errors.install import with_extra
+from ...errors.install import needing
 from ...files import FilePath, write_atomically
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer
@@ -42,9 +42,7 @@ class OnnxFile:
     fixed: str
 
     def __str__(self) -> str:
-        parts: tuple[tuple[str, Mapping[str, Any]], ...] = (
-            ("input", self.inputs), ("output", self.outputs), ("swappable", self.swappable),
-        )  # fmt: skip
+        parts = ("input", self.inputs), ("output", self.outputs), ("swappable", self.swappable)
         lines = [f"  {what:<9}  {name} {_dims_text(dims)}" for what, named in parts for name, dims in named.items()]
         lines += [f"  {self.fixed}"] if self.fixed else []
         return "\n".join([f"{self.path.name}: ONNX opset {OPSET}", *lines])
@@ -249,11 +247,9 @@ def _dims_text(dims: Dims) -> str:
 
 def _library() -> Any:
     """The onnx package."""
-    try:
+    with needing("ONNX files need a package", "interop"):
         import onnx
         import onnx.checker
         import onnx.helper
         import onnx.numpy_helper
-    except ImportError:
-        raise ImportError(f"ONNX files need a package: {with_extra('interop')}") from None
     return onnx

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.node import ComputationNode, Shape
+from ...core import ComputationNode, Shape
 from ...errors import ExportError
 from .builder import GraphBuilder, place_of
 
@@ -206,7 +206,7 @@ def concatenate(builder: GraphBuilder, node: ComputationNode, *arrays: str) -> s
     return builder.add("Concat", *same_dtype(builder, node, arrays, node.dtype), axis=node.params["axis"])
 
 
-def identity(builder: GraphBuilder, node: ComputationNode, x: str) -> str:
+def identity(builder: GraphBuilder, node: ComputationNode, x: str, *after: str) -> str:
     return x
 
 
@@ -216,8 +216,8 @@ RULES: dict[str, Rule] = {
     "log": plain("Log"), "sqrt": plain("Sqrt"), "tanh": plain("Tanh"), "relu": plain("Relu"), "sign": plain("Sign"),
     "greater": greater, "where": where, "transpose": transpose, "reshape": reshape, "broadcast": broadcast,
     "reduce_sum": reduce_sum, "reduce_max": reduce_max, "take": take, "scatter_add": scatter_add, "index": index,
-    "place": place, "concatenate": concatenate, "identity": identity, "stop_gradient": identity, "cast": cast,
-    "later": lambda builder, node, x, *after: x,
+    "place": place, "concatenate": concatenate, "cast": cast,
+    "identity": identity, "stop_gradient": identity, "later": identity,
 }  # fmt: skip
 
 

@@ -102,11 +102,9 @@ def _options(file: Path) -> dict[str, Any]:
     kind = content.get("peft_type")
     if kind != "LORA":
         raise FormatError(f"{file}: peft_type is {kind!r}, and only 'LORA' is read: merge it with PEFT, or train anew")
-    problems = [
-        f"{name} is {value!r}, which this package does not do"
-        for name, value in content.items()
-        if name not in CHECKS and name not in WITHOUT_EFFECT and value not in (None, False, {}, [], "")
-    ]
+    unknown = {name: value for name, value in content.items() if name not in CHECKS and name not in WITHOUT_EFFECT}
+    meant = [(name, value) for name, value in unknown.items() if value not in (None, False, {}, [], "")]
+    problems = [f"{name} is {value!r}, which this package does not do" for name, value in meant]
     options = {name: content[name] for name in CHECKS if name in content}
     options |= {name: options[name] or {} for name in TABLES if name in options}
     for name, value in options.items():
@@ -172,9 +170,7 @@ def patterns(settings: AdapterSettings) -> Iterator[OptionPattern]:
         if isinstance(words, str):
             yield OptionPattern(name, words)
     pattern = settings.layers_pattern or []
-    lists = [
-        ("rank_pattern", LAST_PARTS, settings.rank_pattern),
-        ("alpha_pattern", LAST_PARTS, settings.alpha_pattern),
-        ("layers_pattern", BEFORE_NUMBER, [pattern] if isinstance(pattern, str) else pattern),
-    ]
-    yield from (OptionPattern(name, word, template) for name, template, words in lists for word in words)
+    for name in ("rank_pattern", "alpha_pattern"):
+        yield from (OptionPattern(name, word, LAST_PARTS) for word in getattr(settings, name))
+    for word in [pattern] if isinstance(pattern, str) else pattern:
+        yield OptionPattern("layers_pattern", word, BEFORE_NUMBER)

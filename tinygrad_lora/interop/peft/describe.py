@@ -6,17 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ...errors import AdaptError
+from ...nn import AdapterSettings, Layer, LoRAEmbeddingLayer, TrainedCopy, adapter_names, adapter_settings
 from ...nn.adapters.adapted import listed
 from ...nn.adapters.adapter import Adapter
 from ...nn.adapters.lora import LoRALayer
-from ...nn.adapters.lora_embedding import LoRAEmbeddingLayer
 from ...nn.adapters.mergeable import MergeableLayer
-from ...nn.adapters.model.settings import AdapterSettings, adapter_settings
-from ...nn.adapters.model.switching import adapter_names
 from ...nn.adapters.model.targets import fits, outer_layers
-from ...nn.adapters.trained_copy import TrainedCopy
 from ...nn.adapters.variants import VARIANTS
-from ...nn.layer import Layer
 from .config import conflicts, peft_options
 from .names import layers_with
 

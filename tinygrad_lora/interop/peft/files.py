@@ -123,10 +123,9 @@ def _tied(model: Layer, names: Iterable[str]) -> list[str]:
     own = [key for key in names if key.startswith(f"{PREFIX}lm_head.")]
     if not own or getattr(model, "tied_head", None) is None:
         return []
-    return [
-        f"{listed(own)} belong to 'lm_head', which in this model is the table of its tokens once more and no layer of "
-        "its own: train an adapter without 'lm_head' among its target_modules and modules_to_save"
-    ]
+    problem = f"{listed(own)} belong to 'lm_head', which in this model is the table of its tokens once more"
+    remedy = "train an adapter without 'lm_head' among its target_modules and modules_to_save"
+    return [f"{problem} and no layer of its own: {remedy}"]
 
 
 def _impossible(plan: AdapterPlan) -> list[str]:

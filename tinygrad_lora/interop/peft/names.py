@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...core.node import ComputationNode, placeholder
+from ...nn import Embedding, Layer, TrainedCopy
 from ...nn.adapters.adapted import AdaptedLayer
 from ...nn.adapters.mergeable import MergeableLayer
 from ...nn.adapters.model.plan import AdapterPlan, base_of
 from ...nn.adapters.model.targets import outer_layers
-from ...nn.adapters.trained_copy import TrainedCopy
-from ...nn.embedding import Embedding
-from ...nn.layer import Layer
 from ..safetensors import linear_weights
 
 PREFIX = "base_model.model."

@@ -66,17 +66,11 @@ def _called(function: Function, arguments: list[Any], n: int, names: Iterable[st
 
 
 def copied(x: Any) -> Any:
-    """The same with arrays, lists, tuples and dictionaries of its own. Nodes and other objects stay themselves.
+    """The same with arrays, lists, tuples, sets and dictionaries of its own. Nodes and other objects stay themselves.
 
     One of the student's functions that is given to another is the student's own: it may live in another process.
     """
-    if isinstance(x, FunctionType):
-        return _originals.get(x, x)
-    if type(x) is np.ndarray:
-        return np.array(x)
-    if type(x) in (list, tuple):
-        return type(x)([copied(part) for part in x])
-    return {key: copied(part) for key, part in x.items()} if type(x) is dict else x
+    return kept(x, lambda part: _originals.get(part, part) if isinstance(part, FunctionType) else part)
 
 
 def contents(name: str, x: Any) -> Contents:

@@ -39,15 +39,10 @@ def check(id: str, *objects: Any, **named: Any) -> Report:
     values = arguments(exercise, objects, named)
     report = run_checks(exercise, values)
     save(report)
-    return noted(report, note_about({*values, *(getattr(x, "__name__", "") for x in values.values())} - {""}))
-
-
-def noted(report: Report, note: str) -> Report:
-    """The report with a note at its first check, if there is one."""
-    if not note:
-        return report
-    first, *others = report.results
-    return replace(report, results=(replace(first, notes=(note, *first.notes)), *others))
+    if note := note_about({*values, *(getattr(x, "__name__", "") for x in values.values())} - {""}):
+        first, *others = report.results
+        report = replace(report, results=(replace(first, notes=(note, *first.notes)), *others))
+    return report
 
 
 def arguments(exercise: Exercise, objects: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,9 @@ The passes improve the graph as they do for every program, so that its operation
 graphs alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -34,7 +32,7 @@ class Evaluated(CompiledFunction):
         results = [np.array(y)[()] for y in graph(*arrays)]  # copies: an output may be a view of an argument
         return results[0] if container is None else container(results)
 
-    def prepare(self, *args: Any) -> Evaluated:
+    def prepare(self, *args: Any) -> Self:
         """Trace the function for arguments like these without running it."""
         self._graph_for([np.asarray(x) for x in args])
         return self

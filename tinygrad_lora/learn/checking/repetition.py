@@ -1,7 +1,7 @@
 """The same call twice: whatever a function keeps from one call to the next shows in what it gives the second time."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,15 +33,15 @@ def again(x: Any) -> Any:
     return copy.deepcopy(x) if isinstance(x, np.random.Generator) else x
 
 
-def kept(x: Any) -> Any:
-    """A result as it is now: its lists, dictionaries, sets and arrays may be filled up later."""
+def kept(x: Any, other: Callable[[Any], Any] = lambda x: x) -> Any:
+    """A thing as it is now: its lists, dictionaries, sets and arrays may be filled later. `other` copies the rest."""
     if type(x) is np.ndarray:
-        return x.copy()
+        return np.array(x)
     if type(x) in (list, tuple):
-        return type(x)(map(kept, x))
+        return type(x)([kept(part, other) for part in x])
     if type(x) is set:
         return set(x)
-    return {key: kept(part) for key, part in x.items()} if type(x) is dict else x
+    return {key: kept(part, other) for key, part in x.items()} if type(x) is dict else other(x)
 
 
 def require_repeated(name: str, first: Any, second: Any, *, drawn: bool = False) -> None:
@@ -52,11 +52,9 @@ def require_repeated(name: str, first: Any, second: Any, *, drawn: bool = False)
         if drawn:
             remedy = "draw all random numbers from the generator that is given, which begins where it began"
             raise refuse("seed-ignored", f"{again}: {remedy}")
-        sentence = (
-            f"{again}: does it keep something from call to call, in a name outside the function, in a default such as "
-            "seen=set() (which is made only once), or at the nodes? Or does it draw random numbers?"
-        )
-        raise refuse("remembers", sentence)
+        where = "in a default such as seen=set() (which is made only once), or at the nodes"
+        memory = f"does it keep something from call to call, in a name outside the function, {where}"
+        raise refuse("remembers", f"{again}: {memory}? Or does it draw random numbers?")
 
 
 def differing(a: Any, b: Any) -> tuple[str, str]:

@@ -12,8 +12,7 @@ from .exceptions import explained, words_of
 from .exchange import Replacement, exchanged
 from .guard import CALLED, Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
-from .signatures import methods_of, misfit, names_of
-from .stubs import is_blank
+from .signatures import is_blank, methods_of, misfit, names_of
 
 Values = Mapping[str, Any]  # what a student wrote, by name, and what the checks ask for beside it
 SEED, BUDGET = 0, 20  # of the checks that everybody sees; hidden ones have another seed and a larger budget
@@ -92,15 +91,15 @@ def _otherwise(exercise: Exercise, check: Check, values: Values, memory: KeptSta
     if (name := memory.changed()) and passes(memory.put_back_before):
         memory.put_back()
         sentence = (
-            f"{name} keeps from call to call what your code puts there, and every call is right when {name} is put "
-            "back first: every call needs a new one, made inside the function. A function that calls itself hands it "
-            "on; and a default does not help, since it is made only once."
+            f"{name} keeps from call to call what your code puts there, and every call is right if {name} is reset "
+            "first: make a new one in each call, inside the function. A function that calls itself can pass it on. A "
+            "default does not help, since it is made only once"
         )
         return Diagnosis("remembers", sentence, name)
     if diagnosis.code != "remembers" and memory.looks_at_names() and passes(with_own_names):
         sentence = (
-            "your code takes nodes of the same name for the same node, and it is right when every node has a name of "
-            "its own: names may repeat, or be None; the node itself can be the key of a dictionary"
+            "your code takes two nodes of the same name for one node, and it is right if every node has a name of its "
+            "own: names may repeat, or be None; the node itself can be the key of a dictionary"
         )
         return Diagnosis("same-names", sentence)
     return diagnosis
@@ -132,13 +131,13 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
         return Diagnosis(NOT_STARTED, f"not started yet: {' and '.join(check.needs)}")
     if isinstance(error, TookTooLongError):
         why = check.slow or "is there a loop that never ends, or work that is done again and again?"
-        return Diagnosis("too-slow", f"stopped after {exercise.limit:g} seconds{where}: {why}")
+        return Diagnosis("too-slow", f"stopped after {exercise.limit:g} s{where}: {why}")
     if isinstance(error, AssertionError) and not outcome.line:
         return Diagnosis("wrong", str(error) or "the result is not right")
     if isinstance(error, RecursionError):
         sentence = (
-            f"Python's recursion limit was reached{where}: either a call gets nothing smaller, and there is no end, or "
-            "what is walked through is deeper than calls may go, and needs a loop with a stack of its own"
+            f"Python's recursion limit was reached{where}: either the calls never end, since none gets a smaller part, "
+            "or the graph is deeper than calls may go, and you need a loop with a stack of your own"
         )
         return Diagnosis("recursion", sentence)
     if not outcome.line and isinstance(error, TypeError | AttributeError) and "NoneType" in str(error):
@@ -146,5 +145,5 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
     if not outcome.line:
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
     code, advice = explained(error, outcome.line.partition(CALLED)[0])
-    text = words_of(error).rstrip(". " if advice else "")
-    return Diagnosis(code, f"{type(error).__name__}{where}: {text}{advice and f'. {advice}'}", type(error).__name__)
+    said = ". ".join(filter(None, [words_of(error).rstrip(". " if advice else ""), advice]))
+    return Diagnosis(code, f"{type(error).__name__}{where}{said and f': {said}'}", type(error).__name__)

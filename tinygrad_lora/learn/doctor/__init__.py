@@ -1,7 +1,7 @@
 """The gradient doctor: it does not say "wrong" but what is wrong, and finds out by testing hypotheses numerically.
 
-Reading order: `rules` (`diagnose`, and the list of hypotheses), `evidence` (trials, and what it takes to explain them),
-`measuring` (true gradients by finite differences); then the hypotheses: `values`, `shapes`, `arguments`.
+Reading order: `rules` (`diagnose`, and the list of hypotheses), `evidence` (trials, what it takes to explain them, and
+true gradients by finite differences); then the hypotheses: `values`, `shapes`, `arguments`.
 `layers`, `backwards` and `steps` diagnose layers, whole backward passes and training steps.
 """
 

@@ -7,8 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from ..diagnosis import Diagnosis
-from .evidence import GradientCase
-from .measuring import Values
+from .evidence import GradientCase, Values
 
 
 def other_argument(case: GradientCase) -> Diagnosis | None:

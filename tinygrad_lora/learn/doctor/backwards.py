@@ -136,12 +136,8 @@ def _walk(take: int, side: int) -> Order:
     return order
 
 
-def _front_to_back(output: ComputationNode) -> list[ComputationNode]:
-    return topological_order([output])
-
-
-def _back_to_front(output: ComputationNode) -> list[ComputationNode]:
-    return topological_order([output])[::-1]
+def _topological(step: int) -> Order:
+    return lambda output: topological_order([output])[::step]
 
 
 def _nothing(output: ComputationNode) -> ByNode:
@@ -161,10 +157,10 @@ MISTAKES: tuple[tuple[str, str, Explanation], ...] = (
     ("not-filled", "no gradient was filled in", _gives(_nothing)),
     ("only-leaves", "only the leaves got a gradient; every node has one", _gives(_only_leaves)),
     ("missing-seed", "the output has no gradient; with respect to itself it is 1", _gives(_without_output)),
-    ("zero", "everything is 0: the output's own gradient must be 1 at the start", _in_order(_back_to_front, 0.0)),
-    ("sign", "every gradient has the wrong sign", _in_order(_back_to_front, -1.0)),
+    ("zero", "everything is 0: the output's own gradient must be 1 at the start", _in_order(_topological(-1), 0.0)),
+    ("sign", "every gradient has the wrong sign", _in_order(_topological(-1), -1.0)),
     ("overwritten", "one user's share is all that is kept; the gradient is the sum of all", _one_share_each),
     ("naive-recursion", "a node passed its gradient on again with each new share", _gives(_naive)),
     *(("wrong-order", _EARLY, _in_order(_walk(take, side))) for take in (0, -1) for side in (1, -1)),
-    ("wrong-order", "the order must be reversed: the output comes first", _in_order(_front_to_back)),
+    ("wrong-order", "the order must be reversed: the output comes first", _in_order(_topological(1))),
 )  # fmt: skip

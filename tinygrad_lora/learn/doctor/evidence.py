@@ -4,8 +4,6 @@ A mistake gets a name only if the name explains every trial. One trial alone can
 constant times the other.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +19,23 @@ from ...view.words.grammar import counted
 from ..checking.arguments import on_copies
 from ..diagnosis import Diagnosis, refuse
 from ..exact import as_array, kind_of, same
-from .measuring import STEP, Scalar, Values, differences, settled
 
 TRIALS = 3
+STEP = 1e-3  # of the central differences
+EPSILON = float(np.finfo(float).eps)
+Scalar = Callable[[Array], float]  # a function whose value is one number
+Values = dict[str, Any]  # arrays by name; None for a gradient that is not there
 Factors = Mapping[str, float]  # numbers that may have been forgotten, by what they are
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RuleTrial:
+    """One set of operands, with the student's answers and the true gradients, by name."""
+
+    values: Values
+    truth: Values
+    answers: Values
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,6 @@ class Subject:
     operands: tuple[str, ...]
     arguments: tuple[str, ...]
     wrt: tuple[str, ...]
-
-    def complete(self, operands: Values, g: ArrayLike) -> Values:
-        """The operands, what the forward makes of them, and the gradient that flows in."""
-        y = np.asarray(self.forward(*(operands[name] for name in self.operands)))
-        return {**operands, "y": y, "g": np.broadcast_to(g, y.shape).astype(float)}
 
     def answers(self, values: Values) -> Values:
         """What the student's rule gives, by name, as arrays; None stays None. Raises Wrong for anything else."""
@@ -71,7 +76,8 @@ class Subject:
 
     def trial(self, operands: Values, g: ArrayLike) -> RuleTrial:
         """The rule's answers for these operands beside the truth."""
-        values = self.complete(operands, g)
+        y = np.asarray(self.forward(*(operands[name] for name in self.operands)))
+        values = {**operands, "y": y, "g": np.broadcast_to(g, y.shape).astype(float)}
         truth, answers = self.truth(values), self.answers(values)
         if self.reference is None:
             for name in self.wrt:
@@ -92,15 +98,6 @@ def split(result: Any, names: Sequence[str]) -> Values:
         raise refuse("count", sentence)
     parts = zip(names, (part() if type(part) is FunctionType else part for part in result), strict=True)
     return {name: None if part is None else as_array(part, f"the gradient of {name}") for name, part in parts}
-
-
-@dataclass(frozen=True)
-class RuleTrial:
-    """One set of operands, with the student's answers and the true gradients, by name."""
-
-    values: Values
-    truth: Values
-    answers: Values
 
 
 @dataclass(frozen=True)
@@ -140,14 +137,12 @@ class GradientCase:
 
     def rerun(self, change: Callable[[Values], Values | None]) -> bool:
         """Whether the rule is right, in every trial, when it is given these values in place of its arguments."""
-        for trial in self.trials:
+
+        def answer(trial: RuleTrial) -> Any:
             changed = change(dict(trial.values))
-            if changed is None:
-                return False
-            answers = quietly(partial(self.subject.answers, changed))
-            if answers is None or not self.same(answers[self.name], trial.truth[self.name]):
-                return False
-        return True
+            return changed and quietly(lambda: self.subject.answers(changed)[self.name])
+
+        return self.repairs(answer)
 
     def say(self, code: str, clause: str, detail: str = "") -> Diagnosis:
         """The diagnosis: "the gradient of x", or what else is wrong, and then the clause."""
@@ -184,3 +179,49 @@ def jittered(x: ArrayLike, rng: np.random.Generator) -> Array:
     """The array with each number changed a little, in size but not in sign. Whole numbers stay: they are indices."""
     x = np.asarray(x)
     return np.asarray(x * rng.uniform(0.75, 1.25, size=x.shape)) if x.dtype.kind == "f" else x
+
+
+# --- True gradients by finite differences, and how far they can be trusted: rounding, and kinks ---
+
+
+def differences(f: Scalar, x: ArrayLike, step: float = STEP) -> Array:
+    """The gradient of a scalar function by central differences of fourth order, good to about ten digits."""
+    x = np.array(x, dtype=float)
+    result = np.zeros_like(x)
+
+    def at(i: tuple[int, ...], h: float) -> float:
+        moved = x.copy()
+        moved[i] += h
+        return f(moved)
+
+    for i in np.ndindex(x.shape):
+        h = step * (1.0 if x[i] == 0 else min(1.0, abs(float(x[i]))))
+        result[i] = (8 * (at(i, h) - at(i, -h)) - (at(i, 2 * h) - at(i, -2 * h))) / (12 * h)
+    return result
+
+
+def settled(f: Scalar, values: Values, name: str, truth: Array, answer: Array | None) -> Array:
+    """The true gradient. At a kink an answer between the slopes of the two sides is true."""
+    if answer is None or answer.shape != truth.shape:
+        return truth
+    x, result, last_digit = values[name], truth.copy(), EPSILON * size_of(values)
+    middle = f(x)
+    for place in np.argwhere(~(np.abs(answer - truth) <= 1e-6 * (1 + np.abs(truth)))):
+        i, h = tuple(place), 1e-6 * (1 + float(np.abs(x[tuple(place)])))
+        left, right = x.copy(), x.copy()
+        left[i], right[i] = left[i] - h, right[i] + h
+        low, high = sorted([(middle - f(left)) / h, (f(right) - middle) / h])
+        if high - low > 1e-3 * (1 + abs(low) + abs(high)) + 16 * last_digit / h:
+            result[i] = min(max(answer[i], low), high)
+    return result
+
+
+def uncertainty(values: Values, name: str) -> Array:
+    """How far rounding may put these differences off: the last digit of the sum, divided by a step."""
+    x = np.abs(np.asarray(values[name], dtype=float))
+    return 4 * EPSILON * size_of(values) / (STEP * np.where(x == 0, 1.0, np.minimum(x, 1.0)))
+
+
+def size_of(values: Values) -> float:
+    """How large the terms of the sum of g y are: what is lost of their last digits is lost in a difference."""
+    return float(np.abs(values["g"] * values["y"]).sum())

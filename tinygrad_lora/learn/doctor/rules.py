@@ -14,8 +14,7 @@ from ..cases import numbers
 from ..diagnosis import Diagnosis, Example, Wrong, example
 from ..exact import same
 from . import arguments as exchanged, shapes, values
-from .evidence import Factors, GradientCase, RuleTrial, Subject, quietly, trials_of
-from .measuring import STEP, uncertainty
+from .evidence import STEP, Factors, GradientCase, RuleTrial, Subject, quietly, trials_of, uncertainty
 
 Hypothesis = Callable[[GradientCase], Diagnosis | None]
 

@@ -14,12 +14,10 @@ from .evidence import GradientCase, RuleTrial
 def swapped(case: GradientCase) -> Diagnosis | None:
     """Two gradients are returned in the wrong order."""
     for other in case.subject.wrt:
-        if other == case.name or not case.explains(partial(_truth_of, other)):
-            continue
-        if not all(case.same(t.truth[case.name], t.answers[other]) for t in case.trials):
-            continue
-        clause = f"is what that of {other} should be: give them in the order {', '.join(case.subject.wrt)}"
-        return case.say("swapped-gradients", clause, other)
+        exchanged = all(case.same(t.truth[case.name], t.answers[other]) for t in case.trials)
+        if other != case.name and exchanged and case.explains(partial(_truth_of, other)):
+            clause = f"is what that of {other} should be: give them in the order {', '.join(case.subject.wrt)}"
+            return case.say("swapped-gradients", clause, other)
     return None
 
 

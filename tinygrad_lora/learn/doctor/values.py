@@ -171,10 +171,8 @@ def one_factor(case: GradientCase) -> Diagnosis | None:
         ("missing-factor", case.repairs, "answers", LACKING),
         ("extra-factor", case.explains, "truth", EXCEEDING),
     ):
-        factors = []
-        for words, factor in _factors(case):
-            if quietly(partial(judge, partial(_times, case.name, factor, quantity))):
-                factors.append(words)
+        times = partial(_times, case.name, quantity)
+        factors = [words for words, factor in _factors(case) if quietly(partial(judge, partial(times, factor)))]
         if factors:
             return case.say(code, clause.format(" or ".join(factors)), factors[0])
     return None
@@ -185,7 +183,7 @@ LACKING = "is right when multiplied by the factor {}: is one missing, or does on
 EXCEEDING = "is right when divided by the factor {}: is one too many, or is a division missing?"
 
 
-def _times(name: str, factor: Factor, quantity: str, trial: RuleTrial) -> Array | None:
+def _times(name: str, quantity: str, factor: Factor, trial: RuleTrial) -> Array | None:
     """The student's answer or the truth, times the factor; None where the factor does not fit."""
     by = factor(trial)
     return None if by is None else np.asarray(getattr(trial, quantity)[name] * by)

@@ -7,7 +7,7 @@ import re
 from html import escape
 
 from ...errors import TutorialError
-from ...errors.install import with_extra
+from ...errors.install import needing
 from ...view.words.markup import Markup
 
 # What the converter does not know, in words that it does.
@@ -24,10 +24,8 @@ def mathml(latex: str, *, block: bool = False) -> Markup:
 
     Raises TutorialError where latex2mathml is missing.
     """
-    try:
+    with needing("equations need latex2mathml", "notebook", TutorialError):
         from latex2mathml.converter import convert
-    except ImportError:
-        raise TutorialError(f"equations need latex2mathml: {with_extra('notebook')}") from None
     text = latex.strip()
     for pattern, spelling in SPELLINGS:
         text = pattern.sub(spelling, text)

@@ -12,6 +12,7 @@ package's own. Folders that everybody may write to, such as /tmp, are passed ove
 import hashlib
 import stat
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from ...errors import ExerciseError
@@ -30,14 +31,9 @@ def course_from(start: Path) -> Path | None:
     return None
 
 
-def _started_in() -> Path | None:
-    try:
-        return course_from(Path.cwd())
-    except OSError:  # the folder is gone
-        return None
-
-
-COURSE = _started_in()
+COURSE: Path | None = None
+with suppress(OSError):  # the folder in which Python was started may be gone
+    COURSE = course_from(Path.cwd())
 
 
 def is_own(number: str) -> bool:

@@ -47,10 +47,6 @@ class ChangedSolution:
     diagnosis: Diagnosis | None
 
     @property
-    def survives(self) -> bool:
-        return self.diagnosis is None
-
-    @property
     def unnamed(self) -> bool:
         """Whether a student would be told that it is wrong, and not what is."""
         return self.diagnosis is not None and self.diagnosis.code in UNNAMED
@@ -68,11 +64,9 @@ def changed_solutions(exercise: Exercise) -> Iterator[ChangedSolution]:
         objects = guarded(lambda text=text: objects_of(exercise, text), LIMIT).value  # type: ignore[misc]
         if objects is None:
             continue
-        diagnosis = None
-        for check in exercise.checks:
-            one = replace(exercise, checks=[check], limit=limit)
-            if (diagnosis := run_checks(one, exercise.references | objects).diagnosis) is not None:
-                break
+        alone = (replace(exercise, checks=[check], limit=limit) for check in exercise.checks)
+        diagnoses = (run_checks(one, exercise.references | objects).diagnosis for one in alone)
+        diagnosis = next(filter(None, diagnoses), None)
         yield ChangedSolution(title, text, diagnosis)
 
 

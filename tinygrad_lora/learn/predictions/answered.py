@@ -32,7 +32,7 @@ class Response:
             return f"Right. {self.question.response}."
         if self.open:
             return f"{self.question}\n\nAnswer with {self.question.needed}"
-        return f"{self.diagnosis.sentence}.{f' {LOOK}' if self.diagnosis.code == UNFORESEEN else ''}"
+        return f"{self.diagnosis.sentence}.{f' {LOOK}' * (self.diagnosis.code == UNFORESEEN)}".replace("?.", "?")
 
     __repr__ = __str__
 

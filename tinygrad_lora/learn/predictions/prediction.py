@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ExerciseError
-from ...view.words.sentences import number, shape_text
+from ...view.words.sentences import shape_text
 from .. import exercises
 from ..diagnosis import Diagnosis, Wrong, refuse
 from ..exact import as_array, as_bool, as_whole, same
@@ -108,14 +108,15 @@ class Question:
         try:
             if self.kind == "choice":
                 return self._chosen(answer)
-            if isinstance(answer, str):
-                answer = self._parsed(answer.strip().casefold())
+            text = answer.strip().casefold() if isinstance(answer, str) else None
             if self.kind == "truth":
-                return as_bool(answer, "your answer")
-            if self.kind == "shape":
-                sizes = answer if isinstance(answer, tuple | list) else (answer,)
-                return tuple(as_whole(size, "a size") for size in sizes)
-            return as_array(answer, "your answer", ())
+                return as_bool(answer if text is None else TRUTH[text], "your answer")
+            if self.kind == "number":
+                return as_array(answer if text is None else float(text), "your answer", ())
+            sizes: Any = answer if isinstance(answer, tuple | list) else (answer,)
+            if text is not None:
+                sizes = [int(size) for size in text.strip("()").split(",") if size.strip()]
+            return tuple(as_whole(size, "a size") for size in sizes)
         except (Wrong, ValueError, KeyError):
             said = repr(answer) if isinstance(answer, str | int | float) else f"a {type(answer).__name__}"
             raise refuse("wrong-type", f"{said} is no answer here; answer with {self.needed}") from None
@@ -123,13 +124,6 @@ class Question:
     def _chosen(self, answer: object) -> str:
         text = str(answer).strip()
         return text if text in self.choices.values() else self.choices[text.casefold()]
-
-    def _parsed(self, text: str) -> Any:
-        if self.kind == "truth":
-            return TRUTH[text]
-        if self.kind == "shape":
-            return tuple(int(size) for size in text.strip("()").split(",") if size.strip())
-        return float(text)
 
     def judge(self, answer: object) -> Diagnosis | None:
         """What is wrong with an answer; None if it is right."""
@@ -145,7 +139,7 @@ class Question:
         """An answer in a sentence."""
         if self.kind == "choice":
             return next(letter for letter, text in self.choices.items() if text == meant)
-        writers: dict[str, Callable[[Any], str]] = {"number": lambda x: number(float(x)), "shape": shape_text}
+        writers: dict[str, Callable[[Any], str]] = {"number": lambda x: f"{float(x):.9g}", "shape": shape_text}
         return writers.get(self.kind, str)(meant)
 
 

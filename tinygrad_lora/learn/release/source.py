@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import TutorialError
-from ...errors.install import with_extra
+from ...errors.install import needing
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,10 @@ class TutorialCell:
 
 def read_cells(path: Path) -> list[TutorialCell]:
     """The cells of a source. Raises TutorialError for a mark that means nothing."""
+    with needing("reading the sources of tutorials needs Jupytext", "notebook", TutorialError):
+        import jupytext
     cells = []
-    for cell in _jupytext().read(path, fmt="py:percent").cells:
+    for cell in jupytext.read(path, fmt="py:percent").cells:
         marks: dict[str, Any] = {**cell.metadata}
         marks.pop("lines_to_next_cell", None)  # of Jupytext, which keeps blank lines with it
         exercise, prediction = marks.pop("exercise", None), marks.pop("predict", None)
@@ -41,11 +43,3 @@ def read_cells(path: Path) -> list[TutorialCell]:
             raise TutorialError(f"{path.name}: a cell is marked {', '.join(marks)}; the marks are {known}")
         cells.append(TutorialCell(cell.cell_type, cell.source, exercise, prediction, instructor))
     return cells
-
-
-def _jupytext() -> Any:
-    try:
-        import jupytext
-    except ImportError:
-        raise TutorialError(f"reading the sources of tutorials needs Jupytext: {with_extra('notebook')}") from None
-    return jupytext

@@ -1,13 +1,12 @@
 """All files of a study as one table without names and codes, and how many answers were right before and after."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ...errors import ExerciseError
-from ...files import csv_text
 from ..predictions.answered import REFUSED
 from ..predictions.prediction import Question
 from .sitting import FORMS, form_for, items, rows_of
@@ -51,11 +50,6 @@ def _judged(row: Row, question: Question) -> Row | None:
     if diagnosis and diagnosis.code == REFUSED:
         return None
     return {**row, "right": int(not diagnosis), "diagnosis": diagnosis.code if diagnosis else None}
-
-
-def as_csv(rows: Iterable[Row]) -> str:
-    """The table as CSV."""
-    return csv_text(COLUMNS, rows)
 
 
 def summary(rows: Sequence[Row]) -> list[tuple[str, int, int, int]]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.node import ComputationNode
+from ...core import ComputationNode
 from ...errors import ShapeError
 from ...nn.embedding import as_node
 

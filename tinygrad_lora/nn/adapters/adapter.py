@@ -6,7 +6,7 @@ from inspect import Parameter, signature
 from math import sqrt
 from typing import Any, ClassVar, Self
 
-from ...core.node import ComputationNode
+from ...core import ComputationNode
 from ..layer import Layer
 from ..linear import Seed
 

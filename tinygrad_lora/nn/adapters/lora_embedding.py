@@ -81,8 +81,7 @@ class LoRAEmbeddingLayer(SizedAdapter):
         self.lora_embedding_B = parameter(B, f"{name}_embedding_B")
 
     def __call__(self, tokens: ComputationNode) -> ComputationNode:
-        rows = take(self.lora_embedding_A, tokens)
-        return scale(rows @ self.lora_embedding_B, factor=self.scaling)
+        return scale(take(self.lora_embedding_A, tokens) @ self.lora_embedding_B, factor=self.scaling)
 
     def factors(self) -> tuple[Any, Any]:
         """The arrays A (num_embeddings, r) and B (r, embedding_dim).

@@ -3,7 +3,7 @@ r"""A linear layer with adapters beside it, $y = x W + b + \sum_i w_i\,\delta_i(
 from math import prod
 from typing import Any
 
-from ...core.node import ComputationNode
+from ...core import ComputationNode
 from ..linear import Linear, Seed, check_width, on_rows
 from .adapter import Adapter
 from .lora import LoRALayer

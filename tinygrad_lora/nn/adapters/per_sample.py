@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ...core.node import ComputationNode
+from ...core import ComputationNode
 from ...errors import AdaptError
 from ...library import reshape
 from ..layer import Layer

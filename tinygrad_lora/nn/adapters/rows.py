@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.node import ComputationNode
+from ...core import ComputationNode
 from ...core.ops import take
 from ...errors import AdaptError
 from ...library import concatenate
@@ -30,15 +30,11 @@ def row_groups(names: RowNames, known: Container[str], x: ComputationNode, step:
 
 def part_of(x: ComputationNode, rows: Any) -> ComputationNode:
     """These rows of x; x itself if they are all."""
-    if len(rows) == x.shape[0] and (rows == np.arange(len(rows))).all():
-        return x
-    return take(x, rows)
+    return x if len(rows) == x.shape[0] and (rows == np.arange(len(rows))).all() else take(x, rows)
 
 
 def joined(parts: Sequence[tuple[Any, ComputationNode]]) -> ComputationNode:
     """One array from parts of it: each part comes with the numbers of its rows."""
     order = np.concatenate([rows for rows, _ in parts])
     y = parts[0][1] if len(parts) == 1 else concatenate([part for _, part in parts], axis=0)
-    if (order[1:] > order[:-1]).all():
-        return y
-    return take(y, np.argsort(order))
+    return y if (order[1:] > order[:-1]).all() else take(y, np.argsort(order))

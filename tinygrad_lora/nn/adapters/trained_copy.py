@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from ...core.node import ComputationNode
+from ...core import ComputationNode
 from ..layer import Layer
 from .adapted import AdaptedLayer
 from .rows import RowNames, joined, part_of, row_groups

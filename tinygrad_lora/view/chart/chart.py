@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import Array
+from ...core import Array
 from ...errors import DtypeError, ShapeError
 from ...files import FilePath, write_atomically
 from ..words.bundle import Forms, Shown, picture_forms

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from ...core.node import Array
+from ...core import Array
 
 Edge = tuple[int, int, int]  # of the grid: from the point (row, column) to the right (0) or to the next row (1)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...core.node import Array
+from ...core import Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import Array
+from ...core import Array
 
 # The mantissas of the ticks of a log scale: few, then more and more, until there are enough ticks.
 MANTISSAS: tuple[Iterable[float], ...] = (

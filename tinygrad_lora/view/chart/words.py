@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...core.node import Array
+from ...core import Array
 from ..words.grammar import counted
 from ..words.sentences import number, one_line, table
 from . import marks as m

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...core.node import Array
+from ...core import Array
 from ..layout import text_width
 from ..svg.boxes import Rectangle, number, sides
 from ..words.markup import Markup, element, joined

@@ -208,10 +208,9 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
     for arrow in arrows.values():
         operands[arrow.end][shown[arrow.start]] = None
     layers = {frame.closed for frame in closed if not frame.function}
-    boxes = [
-        replace(b, operands=tuple(operands[b.id] if b.id in layers else (now.get(o, o) for o in b.operands)))
-        for b in boxes
-    ]
+    for i, box in enumerate(boxes):
+        sources = operands[box.id] if box.id in layers else (now.get(label, label) for label in box.operands)
+        boxes[i] = replace(box, operands=tuple(sources))
     titles = {frame.closed: labels[frame.closed] if frame.function else frame.title for frame in closed}
     left = _opened(diagram.clusters, {frame.id for frame in closed})
     return Collapsed(Diagram(diagram.title, tuple(boxes), tuple(arrows.values()), left), box_of, titles, "")
@@ -219,15 +218,11 @@ def _with_frames_closed(diagram: Diagram, closed: list[LayerFrame]) -> Collapsed
 
 def _opened(clusters: Sequence[LayerFrame], closed: set[str]) -> tuple[LayerFrame, ...]:
     """The frames that remain when these layers are drawn as boxes."""
-    return tuple(
-        replace(
-            cluster,
-            boxes=(*cluster.boxes, *(part.closed for part in cluster.clusters if part.id in closed)),
-            clusters=_opened(cluster.clusters, closed),
-        )
-        for cluster in clusters
-        if cluster.id not in closed
-    )
+    frames: list[LayerFrame] = []
+    for frame in [frame for frame in clusters if frame.id not in closed]:
+        boxes = (*frame.boxes, *(part.closed for part in frame.clusters if part.id in closed))
+        frames.append(replace(frame, boxes=boxes, clusters=_opened(frame.clusters, closed)))
+    return tuple(frames)
 
 
 def _closed_box(output: Box, frame: LayerFrame, labels: Mapping[str, str], sizes: Mapping[str, int]) -> Box:

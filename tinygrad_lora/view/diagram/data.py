@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...boundary.lines import REPLACED
-from ...core.graph import Graph, topological_order
+from ...core import Graph, topological_order
 from ...core.node import CONSTANT, INPUT, PARAMETER, ComputationNode, Op
 from ...nn.calls import calls_behind
 from ...nn.layer import Layer

@@ -88,11 +88,8 @@ def _nested(
     clusters: Iterable[LayerFrame], inside: Mapping[str, list[LayerFrame]], place: Mapping[str, str], home: str
 ) -> Frames:
     """The frames with those that stand inside them, each box in its innermost frame only."""
-    return tuple(
-        replace(
-            frame,
-            boxes=tuple(box for box in frame.boxes if place[box] == frame.id),
-            clusters=_nested(frame.clusters, inside, place, frame.id),
-        )
-        for frame in [*clusters, *reversed(inside.get(home, ()))]
-    )
+    frames: list[LayerFrame] = []
+    for frame in [*clusters, *reversed(inside.get(home, ()))]:
+        boxes = tuple(box for box in frame.boxes if place[box] == frame.id)
+        frames.append(replace(frame, boxes=boxes, clusters=_nested(frame.clusters, inside, place, frame.id)))
+    return tuple(frames)

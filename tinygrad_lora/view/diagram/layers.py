@@ -1,7 +1,5 @@
 """What pictures show of layers: a frame around the nodes of each, the names of parameters, and their counts."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.node import INPUT, ComputationNode
-from ...nn.calls import LayerCall, layer_calls
-from ...nn.layer import Layer
+from ...nn import Layer, LayerCall, layer_calls
 
 TOKENS = 8  # of an example text
 

@@ -10,9 +10,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ...core import ops
+from ...core import ops, topological_order
 from ...core.autodiff import gradients
-from ...core.graph import topological_order
 from ...core.node import CONSTANT, ComputationNode
 from .layers import Frames, Ids, LayerFrame, every, mapped
 
@@ -113,16 +112,13 @@ def with_gradients(clusters: Sequence[LayerFrame], nodes: Nodes, backward: Backw
     for node in inside:
         if node not in seeds:
             parts[layer_of[id(node.origin)].id if id(node.origin) in layer_of else ""].append(ids[node])
-    frames = {frame.id: frame for frame in every(clusters)}
-    frames = {name: frame for name, frame in frames.items() if name in parts}
-    mirror = [
-        LayerFrame(f"g{name}", frame.name, f"back through {frame.name or frame.title}", (), tuple(parts[name]))
-        for name, frame in frames.items()
-    ]
+    mirror: list[LayerFrame] = []
+    for frame in [frame for frame in every(clusters) if frame.id in parts]:
+        title = f"back through {frame.name or frame.title}"
+        mirror.append(LayerFrame(f"g{frame.id}", frame.name, title, (), tuple(parts[frame.id])))
     if seeds:
         mirror.append(LayerFrame("gs", "", "seed", (), tuple(reversed(parts["seed"])), (), "seed"))
-    region = LayerFrame("g", "", f"gradient of {backward.of}", (), tuple(parts[""]), tuple(mirror))
-    return *clusters, region
+    return *clusters, LayerFrame("g", "", f"gradient of {backward.of}", (), tuple(parts[""]), tuple(mirror))
 
 
 def _without(clusters: Sequence[LayerFrame], boxes: set[str]) -> Frames:

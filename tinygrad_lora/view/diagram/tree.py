@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...nn import adapted_layers
-from ...nn.layer import Layer
+from ...nn import Layer, adapted_layers
 from ..words.markup import Markup, element
 from ..words.sentences import one_line, shape_text, table
 from .layers import counts

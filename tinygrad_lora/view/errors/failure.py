@@ -6,8 +6,7 @@ from html import escape
 from importlib import import_module
 from typing import Any, overload
 
-from ...core import ops
-from ...core.node import ComputationNode, Op
+from ...core import ComputationNode, Op, ops
 from ...errors import CounterexampleError, PassError, ShapeError
 from ..diagram.data import Arrow, Box, Diagram
 from ..diagram.looks import VERMILION
@@ -57,8 +56,7 @@ class Failure(Explained):
     @property
     def diagram(self) -> Diagram:
         """The picture as plain data: the operands, what they were computed from, and the operation that fails."""
-        own = dict(zip(self.named, self.labels, strict=True))
-        diagram, ids = whole(self.operands, own)
+        diagram, ids = whole(self.operands, dict(zip(self.named, self.labels, strict=True)))
         labels = {box.id: box.label for box in diagram.boxes}
         operands = [ids[x] for x in self.operands]
         box = Box(
@@ -147,15 +145,12 @@ def failure(error: ShapeError | PassError) -> Failure | BrokenPass | None:
         return None
     # Matmul reshapes vectors to matrices; to the user they are still vectors.
     own = [x.parents[0] if op is ops.matmul and x.op is ops.reshape and x.parents[0].ndim == 1 else x for x in operands]
-    failing = failing_frame(error.__traceback__)
-    frame, line = failing or (None, None)
+    frame, line = failing_frame(error.__traceback__) or (None, None)
     variables = [variable(x, frame) if frame else None for x in held or own]
     names = op.operands(len(own))
     labels = [one_line(x.name or v or name) for x, v, name in zip(own, variables, names, strict=True)]
-    lines = [
-        SourceLine(*x.origin) if x.origin else assignment(v, line) if v and line else None
-        for x, v in zip(own, variables, strict=True)
-    ]
+    made = [SourceLine(*x.origin) if x.origin else None for x in own]
+    lines = [at or (assignment(v, line) if v and line else None) for at, v in zip(made, variables, strict=True)]
     vectors = [x is not y for x, y in zip(own, operands, strict=True)]
     of_layer = op is ops.matmul and error.operation is None  # nobody would transpose or swap its weight
     remedy = None if of_layer else fix(op, [x.shape for x in operands], params, vectors)

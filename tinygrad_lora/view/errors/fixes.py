@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from ...core import ops
-from ...core.node import Op, Shape
+from ...core import Op, Shape, ops
 from ...errors import ShapeError
 from .refused import EqualShapes
 
@@ -88,12 +87,9 @@ def _call(op: Op, remedy: Remedy) -> str:
 def clashes(op: Op, shapes: Sequence[Shape], params: dict[str, Any]) -> set[tuple[int, int]]:
     """The axes that do not fit, as pairs: the position of an operand, and its axis counted from the end, as in -1."""
     if op is ops.matmul and len(shapes[0]) > 1 < len(shapes[1]):
-        if shapes[0][-1] != shapes[1][-2]:
-            return {(0, -1), (1, -2)}
-        return _unequal(shapes, start=-3)
+        return {(0, -1), (1, -2)} if shapes[0][-1] != shapes[1][-2] else _unequal(shapes, start=-3)
     if op is ops.concatenate:
-        axis = params["axis"]
-        return {(i, k) for i, k in _unequal(shapes, ones=False) if len(shapes[i]) + k != axis}
+        return {(i, k) for i, k in _unequal(shapes, ones=False) if len(shapes[i]) + k != params["axis"]}
     return _unequal(shapes, ones=not isinstance(op, EqualShapes)) if len(shapes) > 1 else set()
 
 

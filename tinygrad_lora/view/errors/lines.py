@@ -7,7 +7,7 @@ from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
-PACKAGE = __name__.partition(".")[0]
+from ...boundary.lines import is_cell, is_of_package
 
 
 class SourceLine(NamedTuple):
@@ -40,8 +40,7 @@ def failing_frame(traceback: TracebackType | None) -> tuple[FrameType, SourceLin
 
 def is_ours(frame: FrameType) -> bool:
     """Whether the code of this frame belongs to this package."""
-    name: str = frame.f_globals.get("__name__", "")
-    return name.partition(".")[0] == PACKAGE
+    return is_of_package(frame.f_globals.get("__name__", ""))
 
 
 def variable(value: Any, frame: FrameType) -> str | None:
@@ -71,8 +70,3 @@ def _stores(filename: str, name: str) -> list[int]:
         return []
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
     return [node.lineno for node in nodes if node.id == name and isinstance(node.ctx, ast.Store)]
-
-
-def is_cell(filename: str) -> bool:
-    """Whether this is the file name of a notebook cell."""
-    return "ipykernel_" in filename or filename.startswith("<ipython-input")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core import Array, ComputationNode
 from ...core.graph import Graph, topological_order, unique_names
-from ...core.node import Array, ComputationNode
 from ...core.trace import trace
 from ...errors import TraceError
 from ..diagram.data import Diagram, role_of

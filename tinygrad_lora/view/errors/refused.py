@@ -8,11 +8,9 @@ import numpy as np
 
 from ... import library
 from ...boundary import arguments
-from ...core import ops
-from ...core.node import ComputationNode, Op, Shape, constant
+from ...core import ComputationNode, Op, Shape, constant, ops
 from ...errors import ShapeError
-from ...nn.layer import Layer
-from ...nn.linear import Linear
+from ...nn import Layer, Linear
 from .lines import is_ours
 
 
@@ -91,11 +89,11 @@ def _refusal(title: str, kind: type[Named], held: dict[str, Any]) -> Refusal | N
 def _held(frame: FrameType) -> dict[str, Any]:
     """The arguments of a call that are nodes or arrays, by name."""
     arguments = {name: frame.f_locals.get(name) for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]}
-    return {
-        name: x
-        for name, x in arguments.items()
-        if isinstance(x, ComputationNode) or (isinstance(x, np.ndarray) and x.dtype.kind in "fiub")
-    }
+    return {name: x for name, x in arguments.items() if isinstance(x, ComputationNode) or _has_numbers(x)}
+
+
+def _has_numbers(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind in "fiub"
 
 
 def _node(x: Any) -> ComputationNode:

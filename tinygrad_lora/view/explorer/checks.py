@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...compiler.programs import CompiledProgram
-from ...core import ops
-from ...core.graph import Graph
+from ...core import Graph, ops
 from ...core.node import PARAMETER, Array, ComputationNode as Node
 from ...core.source import function_from_source
 

@@ -8,8 +8,7 @@ from difflib import SequenceMatcher
 from itertools import chain
 
 from ...compiler.text.plain import Emitted
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node, Graph
 from ..written import GONE, NEW, CodeLine, Origin, place
 
 # The variable that a line of generated code computes begins it, or its comment: `add(t0, b, t1)  # t1 = t0 + b`.

@@ -152,9 +152,8 @@ class Pictures:
         shown = [edge for edge, edge_state in edges.items() if edge_state == state and edge not in self.always]
         uses = [self._use(f"{edge.start}-{edge.end}") for edge in shown]
         uses += [self._use("always")] if state == KEPT and self.always else []
-        if not uses:
-            return Markup("")
-        return element("g", *uses, class_=f"arrows {state}", marker_end=f"url(#{self.mark}-{state})")
+        head = f"url(#{self.mark}-{state})"
+        return element("g", *uses, class_=f"arrows {state}", marker_end=head) if uses else Markup("")
 
     def _use(self, name: str, **attributes: object) -> Markup:
         return element("use", href=f"#{self.mark}-{name}", **attributes)

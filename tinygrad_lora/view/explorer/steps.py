@@ -1,25 +1,59 @@
-"""One compilation as a list of steps: what was traced, each pass, and the program at the end."""
+"""One compilation as a list of steps: what was traced, each pass with its rule, and the program at the end."""
 
-from collections.abc import Callable, Iterator
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...compiler import CompiledFunction
 from ...compiler.cost import Cost, graph_cost
+from ...compiler.pipeline import PASSES
 from ...compiler.report import lowering
 from ...compiler.techniques import LAWS
 from ...compiler.text.plain import Emitted, emit
-from ...core.graph import Graph
+from ...core import Graph
 from ...core.source import function_from_source
-from ..equations import plain
+from ..equations import plain, typeset
+from ..words.markup import Markup
 from ..written import CodeLine, Excerpt, written
 from . import checks
 from .code import changed, with_boxes
-from .rules import Rule, rule_of
 from .union import PROGRAM, TRACE, Stage, Union
 
 BEGINNING = "Python ran your function once, on placeholders. Each operation that it recorded is a box."
 ENDING = "This is what runs. It computes the last graph, call by call, in memory that is planned ahead."
+REASON = "Why it is legal. "  # begins the last paragraph in the docstring of a pass's module
+UNKNOWN = "A pass of your own: the measured difference is the evidence."
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A pass explained. All of it is read from the pass."""
+
+    name: str
+    equation: str  # the first sentence of its docstring, in plain characters
+    law: Markup  # what it says before a colon, typeset
+    more: str  # the rest of its docstring
+    legal: str  # from the docstring of its module
+    source: str  # "" where Python cannot find it
+
+
+def rule_of(name: str, passes: Iterable[Sequence[Any]] = ()) -> Rule:
+    """The rule of the pass called `name`, which is one of the compiler's or one of `passes`."""
+    rows = [*passes, PASSES.values()]
+    function = next((p for row in rows for p in row if p.__name__ == name), None)
+    first, _, more = (inspect.getdoc(function) or "").partition("\n")
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    legal = " ".join((getattr(module, "__doc__", None) or "").partition(REASON)[2].split())
+    return Rule(name, plain(first), typeset(first.partition(": ")[0]), plain(more), legal or UNKNOWN, _source(function))
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function).rstrip()
+    except (OSError, TypeError):
+        return ""
 
 
 @dataclass(frozen=True)

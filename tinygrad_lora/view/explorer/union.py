@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from ...compiler.cost import node_cost
 from ...compiler.pipeline import Snapshot
 from ...compiler.programs import CompiledProgram
-from ...core.graph import Graph
-from ...core.node import Array, ComputationNode as Node
+from ...core import Array, ComputationNode as Node, Graph
 from ..diagram.data import Arrow, Box, Diagram, diagram
 from ..words.sentences import one_line
 from ..written import Origin, origins_of
@@ -99,8 +98,7 @@ class Union:
                 taken.add(box)
 
     def _box_for(self, node: Node, taken: set[str], below: Sequence[str]) -> str:
-        key = (str(node.op), repr(node.params), node.shape, node.dtype)
-        boxes = self.alike.setdefault(key, [])
+        boxes = self.alike.setdefault((str(node.op), repr(node.params), node.shape, node.dtype), [])
         for box in boxes:
             # The arrows of different graphs must not form a cycle together: all of them lead downward.
             alike = box not in taken and same(self.values[node], self.values[self.first[box]])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import library
-from ...core.graph import Graph
+from ...core import Graph
 from ...core.node import ComputationNode as Node, Op, constant, placeholder
 from ...nn.activations import exact_gelu, silu
 
@@ -91,8 +91,7 @@ def _examples(pattern: Pattern, prepare: Prepare) -> list[tuple[Node, list[Node]
 
 
 def _traced(pattern: Pattern, arguments: list[Node], params: dict[str, Any], prepare: Prepare) -> Node:
-    graph = prepare(Graph(arguments, [partial(pattern.function, **params)(*arguments)]))
-    return graph.outputs[0]
+    return prepare(Graph(arguments, [pattern.function(*arguments, **params)])).outputs[0]
 
 
 def _composite(pattern: Pattern, operands: list[Node], node: Node, prepare: Prepare) -> Node | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...core.node import ComputationNode as Node
+from ...core import ComputationNode as Node
 from ..words.sentences import number_text, one_line, parameter_text
 
 # Levels of precedence, the loosest first: what is looser than its surroundings gets brackets.
@@ -136,9 +136,8 @@ class Notation:
     def write_reshape(self, node: Node, x: Fragment) -> Fragment:
         """A reshape that only adds or removes axes of length 1 is not written, as on paper."""
         (operand,) = node.parents
-        if [n for n in operand.shape if n != 1] == [n for n in node.shape if n != 1]:
-            return x
-        return self.call("reshape", [x], node.params)
+        before, after = ([n for n in shape if n != 1] for shape in (operand.shape, node.shape))
+        return x if before == after else self.call("reshape", [x], node.params)
 
     def write_identity(self, node: Node, x: Fragment) -> Fragment:
         return x

@@ -4,9 +4,7 @@ from collections.abc import Callable
 
 from ...compiler.patterns import counts, uniform
 from ...compiler.pipeline import PASSES
-from ...core import ops
-from ...core.graph import Graph
-from ...core.node import ComputationNode as Node, constant
+from ...core import ComputationNode as Node, Graph, constant, ops
 from .composites import OPERATIONS, with_composites
 from .terms import as_terms
 

@@ -5,9 +5,7 @@ from operator import mul
 
 from ...compiler.patterns import scaled, uniform
 from ...compiler.terms import Term
-from ...core import ops
-from ...core.graph import Graph, rebuilt
-from ...core.node import ComputationNode as Node, constant
+from ...core import ComputationNode as Node, Graph, constant, ops, rebuilt
 
 MOST_TERMS = 16  # a longer sum stays as it is
 ALGEBRA = (ops.add, ops.subtract, ops.multiply, ops.divide, ops.scale, ops.power)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ...core import ops
-from ...core.graph import Graph, rebuilt, topological_order
+from ...core import Graph, ops, rebuilt, topological_order
 from ...core.node import CONSTANT, INPUT, ComputationNode, Shape, constant, placeholder
 from ...errors import RenderError
 from ...nn.layer import Layer

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import Array
+from ...core import Array
 from ...errors import ShapeError
 from ...nn.adapters.lora import effective_rank, singular_values_of
 from ...nn.layer import Layer

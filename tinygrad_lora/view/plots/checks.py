@@ -5,12 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import Array
+from ...core import Array
 from ...errors import AdaptError, DtypeError, ShapeError
-from ...nn.adapters.lora import LoRALayer
-from ...nn.adapters.lora_linear import LoRALinear
+from ...nn import Layer, LoRALayer, LoRALinear
 from ...nn.adapters.model.switching import adapters
-from ...nn.layer import Layer
 from ..words.sentences import one_line
 
 
@@ -64,11 +62,9 @@ def the_adapter(obj: Layer) -> LoRALayer:
 
 def factors(layer: LoRALayer) -> tuple[Array, Array]:
     """A and B, as float64."""
-    A, B = (
-        finite(p.value, f"{name} of the adapter", "first_nonfinite(loss) finds where it began").astype(np.float64)
-        for name, p in (("A", layer.lora_A), ("B", layer.lora_B))
-    )
-    return A, B
+    remedy = "first_nonfinite(loss) finds where it began"
+    A = finite(layer.lora_A.value, "A of the adapter", remedy)
+    return A.astype(np.float64), finite(layer.lora_B.value, "B of the adapter", remedy).astype(np.float64)
 
 
 def comparable(sizes: Iterable[float], factor: float) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import Array, ComputationNode, constant
+from ...core import Array, ComputationNode, constant
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ...nn.layer import Layer

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import Array, ComputationNode
+from ...core import Array, ComputationNode
 from ...errors import GradientError
 from ...nn.layer import Layer
 from ..chart import Chart, Panels

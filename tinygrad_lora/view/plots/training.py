@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.node import Array
+from ...core import Array
 from ...errors import ShapeError
 from ...nn.checks import check_size
 from ..chart import Chart

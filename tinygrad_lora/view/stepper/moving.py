@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...core import Array, ComputationNode, rebuilt
 from ...core.autodiff import pulling_back
-from ...core.graph import rebuilt
-from ...core.node import Array, ComputationNode
 from ..words.grammar import counted
 from ..words.sentences import number
 from .events import Event, State

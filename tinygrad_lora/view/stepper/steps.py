@@ -11,9 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core import Array, ComputationNode, Graph, Op
 from ...core.autodiff import pulling_back
-from ...core.graph import Graph
-from ...core.node import Array, ComputationNode, Op
 from ...errors import GradientError, ShapeError
 from ..contributions import contributions, trainable
 from ..diagram.collapse import Open, collapsed
@@ -55,10 +54,8 @@ def _forward_only(graph: Graph, seed: ArrayLike | None) -> str:
     if not output.requires_gradient:
         return f"{FORWARD}: the output depends on no parameter that requires a gradient."
     if output.shape and seed is None:
-        return (
-            f"{FORWARD}: backward starts at a number, and the output has shape {output.shape}; "
-            f"step through tl.sum of it, or pass seed=np.ones({output.shape})."
-        )
+        remedy = f"step through tl.sum of it, or pass seed=np.ones({output.shape})"
+        return f"{FORWARD}: backward starts at a number, and the output has shape {output.shape}; {remedy}."
     for node in graph.nodes:  # a fused operation of the compiler has no rule
         if node.parents and node.requires_gradient and type(node.op).vjp is Op.vjp:
             return f"{FORWARD}: {node.op} has no gradient rule."

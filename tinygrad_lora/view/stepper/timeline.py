@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...compiler import CompiledFunction
 from ...compiler.cost import Cost, graph_cost
 from ...compiler.techniques import LAWS
-from ...core.graph import Graph, rebuilt, topological_order
+from ...core import Graph, rebuilt, topological_order
 from ...core.node import INPUT, ComputationNode
 from ...core.trace import ARRAY, trace
 from ...errors import TraceError
@@ -72,10 +72,9 @@ def _of_graph(
     arrays = tuple(x.value if isinstance(x, ComputationNode) else np.asarray(x) for x in arguments)
     if inputs:
         next(graph.running(*arrays))  # raises where an array has another shape
-    known = [
-        ComputationNode(INPUT, (), {}, a.shape, a.dtype, getattr(like, "requires_gradient", False), a[()], x.name)
-        for x, a, like in zip(inputs, arrays, arguments, strict=True)
-    ]
+    trained = [getattr(x, "requires_gradient", False) for x in arguments]
+    rows = zip(inputs, arrays, trained, strict=True)
+    known = [ComputationNode(INPUT, (), {}, a.shape, a.dtype, wanted, a[()], x.name) for x, a, wanted in rows]
     leaves = dict(zip(graph.inputs, [*known, *graph.captured], strict=True))
     return timeline_of_graph(graph.map(rebuilt, leaves), arrays, diagram(graph, title=title), seed, code, open)
 

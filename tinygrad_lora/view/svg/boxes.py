@@ -38,18 +38,15 @@ class BoxText:
     @property
     def column(self) -> float:
         """How far from the left edge the texts of the rows begin."""
-        names = (text_width(name, SIZE) for name, _ in self.rows)
-        return PAD + max(names, default=0.0) + PAD + 2
+        return PAD + max((text_width(name, SIZE) for name, _ in self.rows), default=0.0) + PAD + 2
 
     @property
     def size(self) -> tuple[float, float]:
         """The width and height of the box, with the outer border of an output."""
         title, what, shape, output = self.head
-        heads = [
-            (text_width(title, SIZE, True), text_width(what, SIZE)),
-            (text_width(shape, SIZE), text_width(output, SIZE, True)),
-        ]
-        widths = [2 * PAD + left + (BETWEEN + right if right else 0.0) for left, right in heads]
+        upper = text_width(title, SIZE, True), text_width(what, SIZE)
+        lower = text_width(shape, SIZE), text_width(output, SIZE, True)
+        widths = [2 * PAD + left + (BETWEEN + right if right else 0.0) for left, right in (upper, lower)]
         texts = [self.reserved, *(text_width(line, SIZE) for _, lines in self.rows for line in lines)]
         widths += [self.column + max(texts) + PAD] if self.rows else []
         outer = 2 * DOUBLE * self.box.output

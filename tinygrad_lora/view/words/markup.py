@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -12,6 +13,8 @@ PAGE_THEME = """\
 :where([data-theme="light"],[data-jp-theme-light="true"],#notebook) .tl-image{color-scheme:light}
 :where([data-theme="dark"],[data-jp-theme-light="false"]) .tl-image{color-scheme:dark}"""
 
+Row = Sequence[object]  # of a table
+
 
 class Markup(str):
     """A string that is already HTML or SVG, and is not escaped again."""
@@ -19,9 +22,7 @@ class Markup(str):
 
 def text(value: object) -> Markup:
     """`value` as escaped text; markup stays as it is."""
-    if isinstance(value, Markup):
-        return value
-    return Markup(escape(sound(str(value))))
+    return value if isinstance(value, Markup) else Markup(escape(sound(str(value))))
 
 
 def sound(value: str) -> str:
@@ -53,12 +54,8 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 
 def void(tag: str, **attributes: object) -> Markup:
     """An element that has no content and no end, such as `img`."""
-    said = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{text(value)}"'
-        for name, value in attributes.items()
-        if value is not None
-    )
-    return Markup(f"<{tag}{said}>")
+    present = {name.rstrip("_").replace("_", "-"): x for name, x in attributes.items() if x is not None}
+    return Markup(" ".join([f"<{tag}", *(f'{name}="{text(x)}"' for name, x in present.items())]) + ">")
 
 
 def image(
@@ -109,14 +106,14 @@ def page(title: str, *content: Markup, style: str = "") -> Markup:
     return Markup(f"<!doctype html>\n{element('html', element('head', *head), element('body', *content), lang='en')}\n")
 
 
-def table(headings: list[object], rows: list[list[object]], caption: str, last: list[object] | None = None) -> Markup:
+def table(headings: Row, rows: Sequence[Row], caption: str, last: Row | None = None) -> Markup:
     """A table whose first column names the rows; `last` is its footer. Columns of numbers get the class "number".
 
     It scrolls if the screen is narrower than the table.
     """
     kinds = ["number" if all(_is_number(row[i]) for row in rows) else None for i in range(len(headings))]
 
-    def line(cells: list[object], head: bool = False) -> Markup:
+    def line(cells: Row, head: bool = False) -> Markup:
         named = [("th", "col")] * len(cells) if head else [("th", "row"), *[("td", None)] * (len(cells) - 1)]
         columns = zip(named, cells, kinds, strict=True)
         return element("tr", *(element(tag, cell, scope=scope, class_=kind) for (tag, scope), cell, kind in columns))

@@ -12,8 +12,8 @@ def a_product_is_a_new_node(n):
     for _ in range(n - 1):
         product = product * tl.parameter(2.0)
     yield len(topological_order([product])), "Each product is a node of its own, beside the parameters"
-    yield "no-result", n, "those are the parameters, and a result is a node as well"
-    yield "no-leaves", n - 1, "those are the products, and the parameters are nodes as well"
+    yield "no-result", n, "those are the parameters; a result is a node as well"
+    yield "no-leaves", n - 1, "those are the products; the parameters are nodes as well"
 
 
 @prediction("01-scale", x=(6, 2, 4), c=(5, 7, 9))
@@ -31,13 +31,13 @@ def another_factor(x, c):
 
 @prediction("01-sharing", n=(2, 3, 4, 5))
 def used_twice(n):
-    """Take one parameter `a`, and write {n} times the letter `a` with `*` in between. How many nodes has this graph?"""
+    """Take one parameter `a`, and write the letter `a` {n} times with `*` in between. How many nodes is that?"""
     a = power = tl.parameter(3.0, "a")
     for _ in range(n - 1):
         power = power * a
     yield len(topological_order([power])), "`a` is stored once, however often it is written, and each product once"
-    yield "counted-twice", 2 * n - 1, "`a` is written several times, and it is one node"
-    yield "no-leaves", n - 1, "those are the products, and `a` is a node as well"
+    yield "counted-twice", 2 * n - 1, "`a` is written several times, but it is one node"
+    yield "no-leaves", n - 1, "those are the products; `a` is a node as well"
 
 
 @prediction("01-doublings", n=(10, 5, 7, 12))
@@ -47,5 +47,5 @@ def doubled_again_and_again(n):
     for _ in range(n):
         node = node + node
     yield len(topological_order([node])), "Each sum is one node, and used twice; the formula written out is far longer"
-    yield "counted-twice", 2**n, "so often the letter stands in the formula; the graph stores each sum once"
-    yield "no-leaves", n, "those are the sums, and they begin with a node"
+    yield "counted-twice", 2**n, "that is how often the formula contains the letter; the graph stores each sum once"
+    yield "no-leaves", n, "those are the sums; the number that they begin with is a node, too"

@@ -95,7 +95,7 @@ def test_a_node_used_twice_counts_once(count_nodes, seed, budget):
         judge(as_whole(count_nodes(output), "the count"), output, guessing=False)
 
 
-MANY = "the graph has 2**40 paths, and nobody arrives who walks each of them: turn back at nodes that you have seen"
+MANY = "the graph has 2**40 paths, and walking each of them would never end: turn back at nodes that you have seen"
 
 
 @exercise.check(points=1, slow=MANY)

@@ -33,7 +33,7 @@ ABOUT = (
 )
 NEXT = (
     "Make a dictionary that gives for each node the list of its users. It is the same list read the other way, "
-    "and the backward pass lives on it."
+    "and the backward pass needs it."
 )
 exercise = Exercise("01-edges", __doc__, kind="S", hints=HINTS, about=ABOUT, next_step=NEXT, limit=3.0)
 

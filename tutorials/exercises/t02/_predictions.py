@@ -10,8 +10,8 @@ from tinygrad_lora.learn.predictions.prediction import prediction
 
 @prediction("02-step", x=(1, 3, 4), y=(2, 5, 7))
 def the_first_product(x, y):
-    """Run $f = \\tanh(x y) + x x$ step by step, at x = {x} and y = {y}. Step 3 is the first product. What does it
-    give?"""
+    """Run $f = \\tanh(x y) + x x$ step by step, at x = {x} and y = {y}. Step 3 is the first product. What is its
+    value?"""
     product = tl.constant(float(x)) * float(y)
     yield float(product), "`x` and `y` have their values, so their product can be computed"
     yield "another-node", x * x, "that is the other product, of `x` with itself"
@@ -28,13 +28,13 @@ def orders_that_work(q):
     orders = ["".join(order) for order in permutations("pqtf")]
     working = [o for o in orders if all(o.index(r) < o.index(step) for step in o for r in reads[step])]
     yield len(working), f"What a step reads must come before it: {', '.join(working)}"
-    yield "all-orders", len(orders), "that is all orders, and `t` cannot come before `p`"
-    yield "wrong-count", 6, "so many have `f` at the end, and `t` must come after `p` as well"
+    yield "all-orders", len(orders), "that is all orders, but `t` cannot come before `p`"
+    yield "wrong-count", 6, "that many have `f` at the end, but `t` must come after `p` as well"
 
 
 @prediction("02-squarings", n=(4, 3, 5, 6))
 def squared_again_and_again(n):
-    """Square a number {n} times, each time the result of the last. How many multiplications has this graph?"""
+    """Square a number {n} times, each time the result of the last. How many multiplications does this graph have?"""
 
     def power(x):
         for _ in range(n):
@@ -43,7 +43,7 @@ def squared_again_and_again(n):
 
     yield tl.trace(power, np.float64(1.1)).flops, "Each square is computed once, and then read twice"
     yield "counted-twice", 2**n - 1, "that is the formula written out; a graph computes each square once"
-    yield "counts-leaf", n + 1, "that is the number of nodes, and the first one is no multiplication"
+    yield "counts-leaf", n + 1, "that is the number of nodes; the first one is not a multiplication"
 
 
 @prediction("02-eager", op=("x * y", "x + y", "tl.tanh(x)"))

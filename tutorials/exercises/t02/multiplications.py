@@ -11,7 +11,7 @@ In the second, a product is used three times:
     t = x * y
     result = t * t + t
 
-For each write into `answers` how many multiplications the engine does, and how many there would be if the formula were
+For each, write into `answers` how many multiplications the engine does, and how many there would be if the formula were
 written out, with every shared part computed again at each use. Predict first; the engine counts when you check.
 """
 

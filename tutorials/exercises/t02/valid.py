@@ -1,7 +1,7 @@
 """Is this order valid?
 
 Write `is_valid(order)`. It takes a list of nodes and returns True or False. An order is valid if it can be run from
-left to right: each node stands in it once, and after all its parents.
+left to right: each node is in it once, and after all its parents.
 
 A node whose parent is not in the list at all cannot be run.
 """
@@ -21,7 +21,7 @@ ABOUT = (
     "decides that in one pass, and a graph usually has many valid orders."
 )
 NEXT = (
-    "How many valid orders has a graph of two chains of three nodes that meet in a sum? Count them with "
+    "How many valid orders are there for two chains of three nodes that meet in a sum? Count them with "
     "`itertools.permutations` and your function."
 )
 exercise = Exercise("02-valid", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)

@@ -22,7 +22,7 @@ def a_factor_flows_in(c, x, y):
     a, b = tl.parameter(float(x)), tl.parameter(float(y))
     (c * (a * b)).backward()
     yield float(a.gradient), f"The product gets {c} from above, and its own slope in `x` is `y`"
-    yield "missing-upstream", y, f"that is the slope of the product alone, and {c} flows in from above"
+    yield "missing-upstream", y, f"that is the slope of the product alone, but {c} flows in from above"
     yield "swapped", c * x, "that is the gradient of `y`: the slope in `x` is the other operand"
     yield "slope-missing", c, "that is what flows in; it is multiplied by the slope of the product"
 
@@ -34,8 +34,8 @@ def one_over_x(x, g):
     y = 1 / a
     y.backward(seed=float(g))
     yield float(a.gradient), "The slope is minus the square of the output, times what flows in"
-    yield "missing-upstream", -1 / x**2, "that is the slope alone, and a gradient flows in from above"
-    yield "value-for-slope", g / x, "that is the value times what flows in, and the slope is needed"
+    yield "missing-upstream", -1 / x**2, "that is the slope alone, but a gradient flows in from above"
+    yield "value-for-slope", g / x, "that is the value times what flows in; multiply by the slope"
 
 
 @prediction("03-corner", h=(0.25, 0.5, 0.1))

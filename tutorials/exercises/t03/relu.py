@@ -32,7 +32,7 @@ ABOUT = (
     "At its kink ReLU has no slope, so an engine must choose one, and 0 is the usual choice. A central difference "
     "across the kink gives the mean of the two sides, which is why nobody tests a rule there."
 )
-NEXT = "Write the rule of a ReLU with slope 0.01 on the left. What do you give at 0, and does any training notice?"
+NEXT = "Write the rule of a ReLU with slope 0.01 on the left. What do you return at 0, and does it matter in training?"
 exercise = Exercise("03-relu", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 

@@ -15,7 +15,7 @@ from tinygrad_lora.learn.authoring import Exercise, diagnose, generators, number
 
 HINTS = (
     "Take x = 4 and g = 1. What does the rule give? What does a small step of x give?",
-    "Make b larger: does a / b rise or fall? In the square root's slope, does y or x stand below? Where is g?",
+    "Make b larger: does a / b rise or fall? In the square root's slope, is y or x in the denominator? Where is g?",
     "`-g * y / b`; `g / (2 * y)`; `g / x`",
 )
 ABOUT = (

@@ -4,7 +4,7 @@ Write `backward(order)`. `order` is a list of nodes that have values, parents be
 output, a number. Return a dictionary with the gradient of the output with respect to every node.
 
 `node.op.vjp(g, node.value, *values, **node.params)` is the backward rule of a node. It takes the node's own gradient
-`g` and the values of its parents. It gives a tuple: one share for each parent, in order.
+`g` and the values of its parents. It returns a tuple: one share for each parent, in order.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ ABOUT = (
 )
 NEXT = (
     "Count how often `node.op.vjp` is called in a graph with a million paths. Then leave out the calls for nodes "
-    "that no parameter lies below."
+    "that depend on no parameter."
 )
 LEAVES = "a leaf has nobody to send a share to"
 exercise = Exercise("04-backward", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)

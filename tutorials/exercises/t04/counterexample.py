@@ -149,7 +149,7 @@ def test_three_nodes_are_enough(counterexample):
     loss, _, gradients = examined(counterexample)
     require(bool(differing(gradients)), "no-difference", "naive recursion gives the right gradients here", show=loss)
     count = len(topological_order([loss]))
-    sentence = f"yours has {count} nodes: one leaf, one node that is used twice, and the output would do"
+    sentence = f"yours has {count} nodes: one leaf, one node that is used twice, and the output are enough"
     require(count <= 3, "too-large", sentence, show=loss)
 
 

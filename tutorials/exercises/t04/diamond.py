@@ -111,7 +111,9 @@ def test_every_gradient_is_right(diamond):
         flipped = sum(abs(share) for share in sent.values())
         added = f"{sentence}: that is what comes out if every share is added with a plus; one of them is negative"
         require(len(sent) < 2 or flipped == expected or not close(answer, flipped), "sign", added)
-        again = f"{sentence}: so naive recursion says, which does not wait until the gradient of a is complete"
+        again = (
+            f"{sentence}: that is what naive recursion gives, which does not wait until the gradient of a is complete"
+        )
         require(not close(answer, float(naive[name].gradient)), "counted-twice", again)
         for user, share in sent.items():
             part = f"{sentence}: that is the share from {user} alone; add those of {' and '.join(sent)}"

@@ -1,7 +1,7 @@
 """A topological order
 
-Write `topo_sort(output)`: the list of all nodes that `output` depends on, `output` itself included. Each node stands in
-it once, and after all its parents.
+Write `topo_sort(output)`: the list of all nodes that `output` depends on, `output` itself included. Each node is in it
+once, and after all its parents.
 
 A graph may be 5,000 nodes deep, and may have more paths than anyone can walk.
 """
@@ -34,8 +34,8 @@ ABOUT = (
     "edge."
 )
 NEXT = (
-    "Kahn's algorithm also says what may run at the same time: list the nodes level by level. How many levels has "
-    "a chain, and how many a ladder?"
+    "Kahn's algorithm also says what may run at the same time: list the nodes level by level. How many levels are "
+    "there in a chain, and how many in a ladder?"
 )
 exercise = Exercise("04-topo", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT, limit=2.0)
 
@@ -121,7 +121,7 @@ def test_a_graph_deeper_than_the_stack(topo_sort):
     judge(topo_sort(output), output)
 
 
-MANY = "the graph has 2**40 paths, and nobody arrives who walks each of them: turn back at nodes that you have seen"
+MANY = "the graph has 2**40 paths, and walking each of them would never end: turn back at nodes that you have seen"
 
 
 @exercise.check(points=1, slow=MANY)

@@ -1,9 +1,8 @@
 r"""Repair five shape errors
 
-Each function takes nodes and gives a node. Each was written with good intentions, and fails on most shapes. Here `x`
-has one row for each sample, (n, d).
+Each function takes nodes and returns a node. Each fails on most shapes. Here `x` has one row for each sample, (n, d).
 
-| function | should give |
+| function | should return |
 |---|---|
 | `scores(x, W)` | each sample times the weights `W` (d, k): shape (n, k) |
 | `similarities(x)` | the products of all rows with all rows: shape (n, n) |
@@ -11,7 +10,7 @@ has one row for each sample, (n, d).
 | `centered(x)` | each row minus its own mean: shape (n, d) |
 | `squared_error(y, target)` | the mean squared error of `y` (n, 1) and `target` (n,): a number |
 
-Run one on arrays of your own: the message says which axes do not match, and often how to mend it.
+Run one on arrays of your own: the message says which axes do not match, and often how to repair it.
 """
 
 import re

@@ -34,7 +34,7 @@ from tinygrad_lora.view.words.grammar import are, counted
 
 HINTS = (
     "The product x W has two operands, so its rule has two products: one for x and one for W. Which are needed?",
-    "x is constant, so nobody asks for its gradient. h needs one if the first layer has something to learn. "
+    "x is constant, so its gradient is not needed. h needs one if the first layer has something to learn. "
     "For `visited` go through the nodes with parents first, and remember which are on the way.",
     "3, 1 and 2. For `visited`: a node counts if it is a trainable parameter, or if any of its parents "
     "counts. An order with parents first is the topo_sort of tutorial 04.",
@@ -113,7 +113,7 @@ def measured():
 
 WHY = {
     "nothing frozen": "one for each weight, and one for h; x needs no gradient, because it is constant",
-    "first frozen": "the weight of the second layer needs one; below h nobody asks",
+    "first frozen": "the weight of the second layer needs one; below h nothing needs one",
     "second frozen": "its weight needs none, but the gradient has to pass through it to the first layer",
 }
 
@@ -180,7 +180,7 @@ def test_the_nodes_that_are_visited(visited, seed, budget):
         judge(visited, output, ", after some parameters were frozen")
 
 
-MANY = "one graph has 2**40 paths, and nobody arrives who walks each of them: turn back at nodes that you have seen"
+MANY = "one graph has 2**40 paths, and walking each of them would never end: turn back at nodes that you have seen"
 
 
 @exercise.check(points=1, slow=MANY)

@@ -46,7 +46,7 @@ def initial_weight(rng, input_size, output_size):
 
 @exercise.another()
 def by_measuring(rng, input_size, output_size):
-    """Measure in place of deriving: send random numbers through, and divide by the factor that comes out."""
+    """Measure and do not derive: send random numbers through, and divide by the factor that comes out."""
     weight = rng.normal(size=(input_size, output_size))
     x = rng.normal(size=(2000, input_size))
     y = np.maximum(x @ weight, 0)

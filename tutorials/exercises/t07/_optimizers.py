@@ -160,7 +160,7 @@ def _sentence(answer: Values, expected: Values, start: Values, case: Case, seed:
     rates = ", then ".join(number(rate) for rate in case.rates[: t + 1])
     yours, right = apart(float(answer[t][i][place]), float(expected[t][i][place]))
     who = case.names[i] + (f"[{', '.join(map(str, place))}]" if place else "")
-    yours += ", as 0 / 0, inf / inf and a root of less than 0 are" if yours == "nan" else ""
+    yours += " (0 / 0, inf / inf, or the root of a negative number)" if yours == "nan" else ""
     return (
         f"in step {t + 1} {who} goes from {number(float(before))} to {yours}; it should go to {right} "
         f"(lr is {rates}; its gradient is {history})"

@@ -10,7 +10,8 @@ p \leftarrow p - \eta\,\frac{\hat m}{\sqrt{\hat v} + 10^{-8}}$$
 The means start at zero, so at first they are too small; the hats make up for it.
 
 Write `adam_step(parameters, lr, memory)`, which gives every parameter a new value. The dictionary `memory` is empty
-before the first step, and the same one comes again at every step. Keep there what you need under keys of your choice.
+before the first step, and the same one comes again at every step. Keep in it whatever you need, under keys of your
+choice.
 
 Source: Kingma and Ba 2014, algorithm 1.
 """
@@ -104,7 +105,7 @@ def variant(
 
 
 UNDER = "your epsilon is under the root, and the root of 1e-8 is 1e-4: add it after the root"
-ZERO = "so it is if t is 0 in the first step, as 1 - 0.9**0 is 0"
+ZERO = "that happens if t is 0 in the first step, since 1 - 0.9**0 is 0"
 HATS = "m and v are still small, because they start at 0: divide them by 1 - 0.9**t and 1 - 0.999**t"
 SLIPS = (
     ("no-correction", HATS, variant(hats=(False, False))),
@@ -123,7 +124,7 @@ SLIPS = (
     ("eps-in-root", UNDER, variant(where="inside")),
     ("eps-in-root", UNDER, variant(where="before")),
     ("missing-epsilon", "where the gradient is 0 you divide by 0: add 1e-8 to the root", variant(epsilon=0.0)),
-    *(("wrong-epsilon", f"it comes out so with {e:g} in place of 1e-8", variant(epsilon=e))
+    *(("wrong-epsilon", f"that is the result with {e:g} in place of 1e-8", variant(epsilon=e))
       for e in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 1e-10, 1e-12)),
 )  # fmt: skip
 

@@ -129,7 +129,7 @@ LOSSES = {
     "summed": ("the sum over the samples: take the mean", lambda x, t: right(x, t) * len(t)),
     "sign": ("negative: a probability is at most 1, so its logarithm is at most 0; the loss is minus that",
              lambda x, t: -right(x, t)),
-    "all-classes": ("divided by samples and classes: one number a sample goes into the mean",
+    "all-classes": ("divided by samples and classes: one number for each sample goes into the mean",
                     lambda x, t: right(x, t) / x.shape[1]),
     "mixed-samples": ("wrong because the softmax sums over the samples: its axis is that of the classes",
                       lambda x, t: -np.log(softmax(x, 0))[np.arange(len(t)), t].mean()),

@@ -81,7 +81,7 @@ def checked(plan):
     lr, batch, epochs = (entry(plan, "plan", name) for name in ("lr", "batch", "epochs"))
     lr, batch, epochs = as_number(lr, "lr"), as_whole(batch, "batch"), as_whole(epochs, "epochs")
     require(lr > 0, "rate-not-positive", f"lr is {lr:g}; it must be above 0")
-    require(batch >= SMALLEST_BATCH, "batch-too-small", f"batch is {batch}; at least {SMALLEST_BATCH} images, please")
+    require(batch >= SMALLEST_BATCH, "batch-too-small", f"batch is {batch}; it must be at least {SMALLEST_BATCH}")
     require(0 < epochs <= MOST_EPOCHS, "too-many-epochs", f"epochs is {epochs}; 1 to {MOST_EPOCHS} are allowed")
     return lr, batch, epochs
 

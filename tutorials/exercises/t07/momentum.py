@@ -6,7 +6,7 @@ $$m \leftarrow 0.9\,m + g \qquad p \leftarrow p - \eta\,m$$
 
 Write `momentum_step(parameters, lr, memory)`. It gives every parameter a new value, `p.value = ...`, from `p.gradient`
 and the learning rate `lr`. Keep each $m$ in the dictionary `memory`, under its parameter. It is empty before the first
-step, and the same dictionary comes again at every step. The learning rate may be another one at each step.
+step, and the same dictionary comes again at every step. The learning rate may change from step to step.
 """
 
 import numpy as np

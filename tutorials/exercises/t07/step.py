@@ -3,7 +3,7 @@
 Write `train_step(model, loss, optimizer, x, target)`. It makes one step of training on the arrays `x` and `target`, and
 returns the loss as a Python number: the one that was minimized, before the update.
 
-You need these five, each once, in an order that is right: `loss(model(x), target)`, which gives a node; `.backward()`
+You need these five, each once, in the right order: `loss(model(x), target)`, which returns a node; `.backward()`
 of that node; `optimizer.step()`, which changes the parameters; `optimizer.zero_gradients()`, which forgets the
 gradients; and `float(...)` of the node.
 """
@@ -52,7 +52,7 @@ def train_step(model, loss, optimizer, x, target):
 
 @exercise.another()
 def zeroing_at_the_end(model, loss, optimizer, x, target):
-    """Clean up afterwards, in place of before: right as long as nobody else leaves gradients behind."""
+    """Clean up afterwards instead of before: right as long as nobody else leaves gradients behind."""
     value = loss(model(x), target)
     value.backward()
     optimizer.step()

@@ -22,7 +22,7 @@ def where_a_nan_begins(case):
         "-inf": "one side alone would give that; what does the other side say?",
         "0.0": "a zero alone does not settle it: what is beside it?",
     }
-    yield right, "Infinity is a result that can be computed with, and NaN is what comes out when there is no result"
+    yield right, "You can compute with infinity; NaN is what you get when there is no result"
     yield from (("no-number", other, said) for other, said in sentences.items() if other != right)
 
 
@@ -33,7 +33,7 @@ def one_number_of_a_clipped_gradient(g, norm, limit):
     yield g * limit / norm, "All numbers shrink by one factor, so the direction stays"
     yield "each-alone", min(g, limit), "that limits each number alone, which changes the direction"
     yield "not-clipped", g, "the norm of all together is above the limit"
-    yield "no-limit", g / norm, "that makes the norm 1, and the limit is another one"
+    yield "no-limit", g / norm, "that makes the norm 1, but the limit is another number"
 
 
 @prediction("08-sigmoids", n=(3, 2, 4))
@@ -47,8 +47,8 @@ def slopes_multiply(n):
 
 @prediction("08-larger-weights", factor=(8.0, 6.0))
 def which_end_moves(factor):
-    """In a deep network of tanh the weights are multiplied by 4.0. Make it {factor}. In which layer does the norm of
+    """In a deep network of tanh the weights are multiplied by 4.0. Make that {factor}. In which layer does the norm of
     the gradient change most?"""
     yield "the first layer", "Each layer multiplies on the way back, so the change grows towards the first layer"
     yield "forward-for-backward", "the last layer", "a gradient starts there, and is multiplied from there on"
-    yield "one-layer", "both alike", "each layer on the way multiplies once more, so the ends differ"
+    yield "one-layer", "both equally", "each layer on the way multiplies once more, so the ends differ"

@@ -33,8 +33,8 @@ HINTS = (
     "else 1. Then `return [g * factor for g in gradients]`.",
 )
 ABOUT = (
-    "All arrays are scaled by one factor, so the step keeps its direction and only its length is limited. To clip "
-    "each array by its own norm would turn the step."
+    "All arrays are scaled by one factor, so the step keeps its direction and only its length is limited. Clipping "
+    "each array by its own norm would change the direction."
 )
 NEXT = (
     "Log the norm of each step of a training, and choose `max_norm` so that one step in twenty is clipped. Does "
@@ -107,9 +107,9 @@ def throws_away(gradients, max_norm):
 
 
 SLIPS = {
-    "each-alone": ("you clip each array by its own norm, which turns the direction: one norm for all",
+    "each-alone": ("you clip each array by its own norm, which changes the direction: take one norm for all",
                    clips_each_array_alone),
-    "each-number": ("you clip each number, which turns the direction: scale all by one factor", clips_each_number),
+    "each-number": ("you clip each number, which changes the direction: scale all by one factor", clips_each_number),
     "scaled-up": ("a gradient that is short enough must stay as it is", makes_short_ones_longer),
     "missing-root": ("the norm is the root of the sum of squares", forgets_the_root),
     "sum-of-norms": ("you add the norms of the arrays: add the squares of all, then take one root", sum_of_norms),

@@ -154,7 +154,7 @@ def test_nothing_where_all_is_well(first_nan, seed, budget):
         judge(first_nan, tl.log(tl.parameter(0.0, "x")))  # so that None alone does not pass
 
 
-MANY = "one graph has 2**40 paths, and nobody arrives who walks each of them: turn back at nodes that you have seen"
+MANY = "one graph has 2**40 paths, and walking each of them would never end: turn back at nodes that you have seen"
 
 
 @exercise.check(points=1, slow=MANY)

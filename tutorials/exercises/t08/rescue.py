@@ -6,8 +6,8 @@ make the network read at least 95 % of the digits.
 | function | should |
 |---|---|
 | `prepare(images, like)` | shift and scale each pixel, so that the images `like` have mean 0 and spread 1 in it |
-| `build(seed)` | give a network of 64, 32 and 10 units, ready to learn |
-| `measure(logits, labels)` | give the loss, a node: the cross-entropy |
+| `build(seed)` | return a network of 64, 32 and 10 units, ready to learn |
+| `measure(logits, labels)` | return the loss, a node: the cross-entropy |
 | `step(model, loss, optimizer, x, target)` | do one step of training, and return the loss as a number |
 
 Do not only read: look. `tl.first_nonfinite`, `plots.activation_histograms`, `plots.gradient_norms` and

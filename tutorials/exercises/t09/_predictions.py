@@ -20,7 +20,7 @@ TAILS = {
 
 @prediction("09-operations", tail=tuple(TAILS))
 def traced_as_it_is_written(tail):
-    """Trace `exp(-(x * x)) * (x * x) + {tail}`. How many operations has the graph, before any pass?"""
+    """Trace `exp(-(x * x)) * (x * x) + {tail}`. How many operations does the graph have, before any pass?"""
 
     def written(x, square):
         return tl.exp(-square()) * square() + TAILS[tail](x, square)
@@ -31,8 +31,12 @@ def traced_as_it_is_written(tail):
 
     right = operations(lambda x: written(x, lambda: x * x))
     yield right, "Python does what it is told, so each square that is written is an operation"
-    yield "already-merged", operations(once), "that has one square; it is written three times, and nothing is merged"
-    yield "counts-leaf", right + 1, "that is the number of nodes, and `x` is no operation"
+    yield (
+        "already-merged",
+        operations(once),
+        "that is with one square; it is written three times, and nothing has been merged",
+    )
+    yield "counts-leaf", right + 1, "that is the number of nodes, but `x` is not an operation"
 
 
 @prediction("09-if", c=(0, 1, 5))
@@ -40,12 +44,12 @@ def a_question_to_a_placeholder(c):
     """Trace a function with the line `if x > {c}:` in it. What happens?"""
     try:
         tl.trace(lambda x: x if x > c else -x, np.float64(c + 1.0))
-        right = "both ways are traced"
+        right = "both branches are traced"
     except tl.errors.TraceError:
         right = "an error says so"
     yield right, "The line asks for a value, and a placeholder has none"
-    yield "example-decides", "the way of the example is traced", "the example gives the shape, and no value"
-    yield "both-ways", "both ways are traced", "the function is called once, and Python takes one way or none"
+    yield "example-decides", "the branch of the example is traced", "the example gives only the shape, not a value"
+    yield "both-ways", "both branches are traced", "the function is called once, and Python takes one branch or none"
 
 
 USERS = {"exp(t) + t": 2, "exp(t) + x": 1, "exp(t) * t": 2}

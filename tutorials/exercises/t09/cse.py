@@ -1,7 +1,7 @@
 r"""Compute equal things once
 
 In `tl.exp(x * y) + x * y` the product appears twice. Two operations are **equal** if they are the same operation,
-with equal parameters, on the same nodes. Write `merge_duplicates(graph)`: a pass that gives a graph in which no two
+with equal parameters, on the same nodes. Write `merge_duplicates(graph)`: a pass that returns a graph in which no two
 operations are equal, and which computes the same.
 
 `graph.map(build)` makes the new graph. It calls `build(old, parents)` for each operation, parents first. `parents` are
@@ -9,7 +9,8 @@ the nodes that have taken the place of the old parents, and what `build` returns
 may return a node that it has seen before, `old` itself if nothing has changed, or a new one:
 `old.op(*parents, **old.params)`.
 
-For the last point: `x * y` equals `y * x`, and `x + y` equals `y + x`. The operations are `tl.multiply` and `tl.add`.
+For the last point of the score, treat `x * y` and `y * x` as equal, too, and `x + y` and `y + x`. The operations are
+`tl.multiply` and `tl.add`.
 """
 
 import numpy as np

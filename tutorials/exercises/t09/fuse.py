@@ -3,10 +3,10 @@ r"""Fuse elementwise operations
 Write `fuse(graph)`. It puts the operations of a graph into groups, one for each line of a program. Return a list of
 lists of nodes:
 
-* Each operation stands in one group. The last of a group is its result; the others have moved into its line.
+* Each operation is in one group. The last of a group is its result; the others have moved into its line.
 * A node moves into the group of its user if both are elementwise (`node.op.elementwise`), and the node is used once in
   all: by one operation, as one operand. Being in `graph.outputs` is a use as well.
-* Whatever may move does move. In a group parents stand before their users, and so do the groups.
+* Every node that may move does move. In a group, parents come before their users, and so do the groups.
 
 `graph.nodes` are all nodes, parents first; the leaves among them have no parents, and belong to no group.
 """

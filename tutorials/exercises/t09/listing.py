@@ -11,8 +11,8 @@ For `lambda x, y: tl.tanh(3 * x) * y` that is
      ("t1", "tanh", ["t0"], {}),
      ("t2", "multiply", ["t1", "y"], {})]
 
-Inputs keep their names and have no row. The names of the results are yours, as long as each is another one. A row
-stands after the rows that it uses, and what is used twice is computed once. The last row is the result. Of a node you
+Inputs keep their names and have no row. You choose the names of the results; each must be different. A row
+comes after the rows that it uses, and a node that is used twice has one row. The last row is the result. Of a node you
 need `str(node.op)`, `node.parents`, `node.params` and `node.name`.
 """
 

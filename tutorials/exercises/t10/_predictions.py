@@ -18,8 +18,8 @@ def shared_by_forward_and_backward(n):
         return [y, *tl.gradients(y, [x])]
 
     source = tl.compile(value_and_gradient, buffers=False).prepare(np.float64(0.5)).source
-    yield source.count("np.tanh("), "The slope is made from the result, which is there already"
-    yield "computed-again", 2 * n, "the way back needs the result of the tanh, and the way there has computed it"
+    yield source.count("np.tanh("), "The slope is computed from the result, which is there already"
+    yield "computed-again", 2 * n, "the way back needs the result of the tanh, which the way forward has computed"
     yield "no-forward", 0, "the value itself needs it"
 
 
@@ -32,7 +32,7 @@ def another_slope(f):
     others = {
         "`1.0 - t1`": "put a number in: is that the slope of this function?",
         "`1.0 - t1 * t1`": "that is the slope of tanh",
-        "nothing: it is computed again": "the slope can be made from the result, without calling the function again",
+        "nothing: it is computed again": "the slope follows from the result, without calling the function again",
     }
     yield SLOPES[f], "The slope is written with the result of the function, which is there already"
     yield from (("another-slope", text, said) for text, said in others.items())
@@ -61,7 +61,7 @@ def what_must_be_kept(op):
     sentences = {
         "its operands": "write down the slopes: do they mention an operand?",
         "its result": "write down the slopes: do they mention the result?",
-        "nothing": "write down the slopes: they are no constants",
+        "nothing": "write down the slopes: they are not constants",
     }
     yield KEPT[op], "A rule keeps what it mentions, and no more"
     yield from (("kept-another", text, said) for text, said in sentences.items() if text != KEPT[op])

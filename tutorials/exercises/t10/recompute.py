@@ -27,7 +27,7 @@ from tinygrad_lora.learn.authoring import (
 from ._programs import INPUTS, random_program, text_of
 
 HINTS = (
-    "Go through the program from its end. What does a step that must run again make you want?",
+    "Go through the program from its end. If a step must run again, which arrays does it need?",
     "Keep a set of wanted names, at first the needed ones. A step that is wanted and not kept runs again, and all that "
     "it reads is wanted from then on. For the choices: count from 0 to `2**n - 1`; bit i says whether array i is kept.",
     "`for name, _, reads in reversed(program): if name in wanted and name not in kept: again.append(name); "
@@ -134,9 +134,9 @@ GUESSES = (
      lambda program, needed, kept: again_of(program, needed, kept, stop=False)),
     ("kept-ignored", "nothing of it is used that was kept",
      lambda program, needed, kept: again_of(program, needed, kept, stop=False, listed=True)),
-    ("everything", "nobody asks for some of these",
+    ("everything", "some of these are not needed",
      lambda program, needed, kept: [n for n, _, _ in program if n not in kept]),
-    ("everything", "nobody asks for some of these", lambda program, needed, kept: [n for n, _, _ in program]),
+    ("everything", "some of these are not needed", lambda program, needed, kept: [n for n, _, _ in program]),
 )  # fmt: skip
 
 

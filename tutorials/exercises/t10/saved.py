@@ -24,7 +24,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.learn.authoring import Exercise, as_bool, entry, require, topological_order
 
 HINTS = (
-    "Write the backward rule of each line. Which arrays of the forward pass stand in it?",
+    "Write the backward rule of each line. Which arrays of the forward pass are in it?",
     "The rule of + has none. That of @ has both operands, each for the gradient of the other. "
     "That of tanh has its output, not its input.",
     "All trained: x (for W), h (for V, and for tanh) and d (for the square). If only V is trained, nobody needs x.",

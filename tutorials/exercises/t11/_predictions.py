@@ -8,9 +8,9 @@ from tinygrad_lora.learn.predictions.prediction import prediction
 
 @prediction("11-size", n=(64, 32, 100), m=(128, 48, 60), r=(4, 8, 3))
 def two_thin_matrices(n, m, r):
-    """A weight has shape ({n}, {m}). How many numbers have `A` and `B` together, at rank {r}?"""
+    """A weight has shape ({n}, {m}). How many numbers do `A` and `B` have together, at rank {r}?"""
     yield tl.LoRALayer(n, m, rank=r).parameter_count, "`A` is as high as the weight, `B` as wide, and both are thin"
-    yield "full-weight", n * m, "that is the weight itself, and so many entries has their product"
+    yield "full-weight", n * m, "that is the weight itself; their product has as many entries"
     yield "one-factor", n * r, "that is `A` alone"
     yield "one-factor", r * m, "that is `B` alone"
     yield "rank-times-weight", n * m * r, "the rank is the thin side of each factor"
@@ -43,6 +43,6 @@ def singular_values_of_a_product(rank):
 def alpha_over_r(alpha, r):
     """Let $\\alpha$ be {alpha}, and the rank {r}. By which factor is $(x A) B$ multiplied?"""
     yield float(tl.LoRALayer(60, 50, rank=r, alpha=alpha).scaling), "It is $\\alpha / r$"
-    yield "not-divided", alpha, "that is $\\alpha$, and it is divided by something"
+    yield "not-divided", alpha, "that is $\\alpha$ itself, but it is divided by something"
     yield "upside-down", r / alpha, "the other way around"
-    yield "root", alpha / r**0.5, "that is the rule with the root of the rank, and this is the plain one"
+    yield "root", alpha / r**0.5, "that is the rule with the root of the rank; this is the plain one"

@@ -28,7 +28,7 @@ from tinygrad_lora.learn.authoring import (
 HINTS = (
     "M is a sum of matrices of rank 1: a singular value times a column of U times a row of Vt. Keep the first r.",
     "The singular values belong to A or to B, once: `U[:, :r] * S[:r]` scales the columns. "
-    "What was left out is the rest of the sum, and its parts stand at right angles.",
+    "What was left out is the rest of the sum, and its parts are at right angles.",
     "`return U[:, :r] * S[:r], Vt[:r]` and `return np.sqrt((S[r:] ** 2).sum())`",
 )
 ABOUT = (

@@ -4,7 +4,7 @@ Write the class `LoRALayer`, which computes $y = s\,(x A)\,B$ with $s = \alpha /
 
 * `self.lora_A` is a parameter of shape (input_size, rank), drawn from `np.random.default_rng(seed)`: normally
   distributed, with standard deviation $1 / \sqrt r$;
-* `self.lora_B` is a parameter of shape (rank, output_size), and zero. So the layer starts as zero, and can learn;
+* `self.lora_B` is a parameter of shape (rank, output_size), all zeros. So the layer starts as zero, and can learn;
 * `__call__(x)` must not multiply A by B: that product is as large as a whole weight.
 """
 

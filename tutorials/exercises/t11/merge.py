@@ -6,7 +6,7 @@ Here is a layer on arrays, $y = x W + s\,(x A)\,B$. Write three of its methods:
 * `unmerge()`: the old W is back, exactly, bit for bit. Unmerging twice does no harm.
 * `forward(x)`: the same numbers, merged or not. While merged it is one product.
 
-`self.W` is the weight in use. The array that was given must never change: somebody else may use it.
+`self.W` is the weight in use. The array that you get must never change: somebody else may use it.
 A and B may be trained between an `unmerge()` and the next `merge()`.
 """
 

@@ -18,19 +18,16 @@ import tinygrad_lora as tl
 from tinygrad_lora.learn.authoring import Exercise, as_bool, entry, require
 
 HINTS = (
-    "Each gradient is a product. Which factors stand in it?",
+    "Each gradient is a product. Which factors does it have?",
     "The gradient of A is s x.T G B.T, that of B is s (x A).T G, and that of x is s G B.T A.T.",
-    "With B = 0 whatever holds B is zero: the gradients of A and x. After one step B is not zero any more. "
+    "With B = 0, every product that contains B is zero: the gradients of A and x. After one step B is no longer zero. "
     "If A is zero too, then so is the gradient of B.",
 )
 ABOUT = (
     "The gradient of each factor is multiplied by the other factor: at B = 0 that of A is zero, and that of B is "
     "not, because A is random. After one step B has moved and both learn; with both at zero nothing ever moves."
 )
-NEXT = (
-    "Let A be zero and B random in place of it. Which of the answers change? Hayou et al. (2024) compare the two "
-    "starts."
-)
+NEXT = "Let A be zero, and B random. Which of the answers change? Hayou et al. (2024) compare the two starts."
 exercise = Exercise("11-zero-gradient", __doc__, kind="Q", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 exercise.answer(

@@ -40,10 +40,10 @@ def products_after_merging(rank):
 
 @prediction("12-bytes", n=(64, 96, 48), m=(96, 48, 32), r=(4, 2, 8))
 def the_size_of_an_adapter(n, m, r):
-    """A layer has {n} inputs and {m} outputs. How many bytes take the numbers of its adapter of rank {r},
-    as `float32`?"""
+    """A layer has {n} inputs and {m} outputs. How many bytes do the numbers of its adapter of rank {r}
+    take, as `float32`?"""
     layer = tl.LoRALayer(n, m, rank=r, dtype=np.float32)
     yield sum(p.value.nbytes for p in layer.parameters()), "Four bytes for each number of `A` and of `B`"
-    yield "too-large", 8 * r * (n + m), "eight bytes have the numbers of `float64`"
-    yield "counts-numbers", r * (n + m), "those are the numbers, and each takes several bytes"
-    yield "base-in-file", 4 * n * m, "that is the weight, and whoever has the base needs the adapter alone"
+    yield "too-large", 8 * r * (n + m), "numbers of `float64` take eight bytes; these are `float32`"
+    yield "counts-numbers", r * (n + m), "that is how many numbers there are; each takes several bytes"
+    yield "base-in-file", 4 * n * m, "that is the weight; a colleague who has the base needs only the adapter"

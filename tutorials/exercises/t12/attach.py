@@ -3,7 +3,7 @@ r"""Attach and freeze
 Write `attach(model, rank, places, seed=0)`. `model` is a `tl.Sequential`, whose `members` are a list of layers and
 functions. Change the model and return it:
 
-* at each number in `places` stands a `tl.Linear`; put `tl.LoRALinear(layer, rank, seed=seed)` into its place;
+* each number in `places` is the place of a `tl.Linear`; replace it by `tl.LoRALinear(layer, rank, seed=seed)`;
 * nothing but the adapters may be trainable: freeze every other parameter.
 
 `tl.adapt` does this for any model. Here you do it by hand, without it.
@@ -26,7 +26,7 @@ HINTS = (
 )
 ABOUT = (
     "To adapt is surgery: freeze everything, then put adapters in the places of the layers that they wrap. The "
-    "order matters, because to freeze afterwards would freeze the adapters, too."
+    "order matters, because freezing afterwards would freeze the adapters, too."
 )
 NEXT = "How many numbers are trainable at rank 4 with one place, and with all? Compare with `tl.adapt` on a copy."
 exercise = Exercise(
@@ -72,7 +72,7 @@ def test_adapters_stand_where_they_should_and_nothing_else_is_trained(attach, se
         bases = {i: model.members[i] for i in linear}
         adapted = checked_model(attach(model, rank, places, seed=size), "attach")
         have = [i for i in linear if type(adapted.members[i]) is tl.LoRALinear]
-        sentence = f"adapters were wanted at {places}; there are {f'some at {have}' if have else 'none'}"
+        sentence = f"there must be adapters at {places}; there are {f'some at {have}' if have else 'none'}"
         require(have == places, "wrong-places", sentence)
         for i in places:
             layer = adapted.members[i]
@@ -98,7 +98,7 @@ def test_the_output_is_as_before(attach, seed):
     x = np.random.default_rng([seed, 2]).normal(size=(4, width))
     right = model.forward(x)
     adapted = checked_model(attach(model, 2, places, seed=1), "attach")
-    require(bool(tl.adapters(adapted)), "wrong-places", f"adapters were wanted at {places}; there are none")
+    require(bool(tl.adapters(adapted)), "wrong-places", f"there must be adapters at {places}; there are none")
     answer = as_array(adapted.forward(x), "the output", right.shape)
     sentence = "with fresh adapters the model gives other numbers than without: they must start at zero"
     require(same(answer, right, 0, 0), "changed-output", sentence)

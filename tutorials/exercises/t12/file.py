@@ -19,14 +19,14 @@ from tinygrad_lora.learn.authoring import Exercise, have, require, returned, sam
 from ._digits import TURNED, accuracy, adapted, base_weights, before, checked_model, pretrained
 
 HINTS = (
-    "How many bytes has a number of the model? How many does it need? Try, and look at the accuracy.",
+    "How many bytes does a number of the model take? How many does it need? Try, and look at the accuracy.",
     "float16 has two bytes a number and is exact to three digits. Join all arrays to one vector before you write.",
     "`np.concatenate([a.ravel() for a in tl.adapter_weights(model).values()]).astype(np.float16).tobytes()`, and "
     "in `unpack` cut the vector into pieces of the sizes of the fresh arrays, in the same order.",
 )
 ABOUT = (
     "The receiver has the base, so only the adapter travels. Half precision is good enough: its rounding is far "
-    "smaller than what decides between two digits."
+    "smaller than the differences that decide between two digits."
 )
 NEXT = (
     "Go below eight bits: two numbers of four bits fit into one byte. Plot the bytes against the digits that are read."

@@ -93,7 +93,7 @@ def test_it_learns_the_new_task_and_keeps_the_old(fine_tune):
         same_as_before = same(model.forward(UPRIGHT.x_test), old, 0, 0)
     require(same_as_before, "base-changed", "with the adapters off the output is not what it was")
     right = accuracy(model, TURNED)
-    sentence = f"{right:.1%} of the rotated digits are right; at least {LEAST:.0%} are asked for"
+    sentence = f"{right:.1%} of the rotated digits are right; at least {LEAST:.0%} must be"
     moved = any(layer.lora.lora_B.value.any() for layer in tl.adapters(model).values())
     require(moved, "not-trained", f"{sentence}: B is 0 in every adapter, as at the start: nothing was trained")
     start = f"{sentence}, and untrained it is {accuracy(pretrained(), TURNED):.1%}: does each image get its own label?"

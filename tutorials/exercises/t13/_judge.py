@@ -43,7 +43,7 @@ def judge(
         sentence, shown = f"{name} is off: {worst(outcome, expected)}", example(outcome, expected, **case)
     for code, why, slip in slips:
         explained = all(_explains(slip, function, one, outcome, name, view) for one, outcome, _ in wrong)
-        require(not explained, code, f"{sentence}: {why}", example=shown)
+        require(not explained, code, f"{sentence}. {why}", example=shown)
     if isinstance(outcome, ValueError):
         raise outcome
     raise refuse("wrong-shape" if outcome.shape != expected.shape else "differs", sentence, shown)

@@ -1,12 +1,13 @@
 r"""Cut into heads, and joined again
 
-One softmax gives one answer. So the numbers of a token are cut into parts of equal size, the **heads**. Each head looks
-around for itself. With 6 numbers and 2 heads, the first head has numbers 0, 1, 2 and the second 3, 4, 5.
+One softmax gives one answer, and a token may need several. So its numbers are cut into parts of equal size, the
+**heads**. Each head looks around on its own. With 6 numbers and 2 heads, the first head has numbers 0, 1, 2 and the
+second 3, 4, 5.
 
 Write two functions:
 
 * `heads(x, count)`: `x` is (tokens, width); the result is (count, tokens, width / count);
-* `join(parts)`: the other way around, from (count, tokens, size) to (tokens, count * size).
+* `join(parts)`: the way back, from (count, tokens, size) to (tokens, count * size).
 """
 
 import numpy as np
@@ -16,8 +17,8 @@ from tinygrad_lora.learn.authoring import Exercise, generators
 from ._judge import judge
 
 HINTS = (
-    "Cut first, then move the axis of the heads to the front. What does a reshape do to the order of the numbers? "
-    "Nothing: it reads them row by row.",
+    "Cut first, then move the axis of the heads to the front. Does a reshape change the order of the numbers? "
+    "No: it reads them row by row.",
     "`x.reshape(tokens, count, size)` gives each token its parts. `.transpose(1, 0, 2)` brings the heads to the front. "
     "To join, do the same backward.",
     "`return x.reshape(len(x), count, -1).transpose(1, 0, 2)` and "
@@ -25,9 +26,9 @@ HINTS = (
 )
 ABOUT = (
     "Heads are parts of the same vector, so several of them cost no more than one. A reshape never moves a number, "
-    "which is why the axes must be swapped before numbers of one token can stand together again."
+    "so the axes must be swapped before the numbers of one token are side by side again."
 )
-NEXT = "Cut 32 numbers into 32 heads of one number each. What can a head with a single number in its query still say?"
+NEXT = "Cut 32 numbers into 32 heads of one number each. What can a head still say with one number in its query?"
 exercise = Exercise("13-heads", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
@@ -57,33 +58,33 @@ def side_by_side(parts):
 
 cut, joined = heads, join
 CUTS = (
-    ("tokens-mixed", "a reshape alone reads on row by row, so a head gets numbers of other tokens: move the axis, too",
+    ("tokens-mixed", "A reshape alone reads row by row, so a head gets numbers of other tokens; move the axis as well",
      lambda x, count: x.reshape(count, len(x), -1)),
-    ("heads-in-the-middle", "the parts are right, and the heads are axis 1; they must be axis 0",
+    ("heads-in-the-middle", "The parts are right, but the heads are axis 1; they must be axis 0",
      lambda x, count: x.reshape(len(x), count, -1)),
-    ("every-other", "the numbers are dealt out like cards; a head must have numbers that stand side by side",
+    ("every-other", "The numbers are dealt out like cards; the numbers of a head must be neighbors in x",
      lambda x, count: x.reshape(len(x), -1, count).transpose(2, 0, 1)),
-    ("size-for-count", "there are as many parts as a part should have numbers: count says how many heads",
+    ("size-for-count", "There are as many heads as a head should have numbers; count is the number of heads",
      lambda x, count: x.reshape(len(x), -1, count).transpose(1, 0, 2)),
-    ("tokens-and-numbers-swapped", "in each head rows and columns are swapped: a row is a token",
+    ("tokens-and-numbers-swapped", "In each head, rows and columns are swapped; a row must be a token",
      lambda x, count: x.reshape(len(x), count, -1).transpose(1, 2, 0)),
-    ("tokens-cut", "the tokens are cut into groups; cut the numbers of each token",
+    ("tokens-cut", "The tokens are cut into groups; cut the numbers of each token",
      lambda x, count: np.stack(np.split(x, count, axis=0))),
-    ("copied", "each head has all numbers; it must have its part of them", lambda x, count: np.stack([x] * count)),
+    ("copied", "Each head has all numbers; it must have its part of them", lambda x, count: np.stack([x] * count)),
 )  # fmt: skip
 JOINS = (
-    ("tokens-mixed", "a reshape alone reads on head by head, so tokens are mixed: move the axis of the heads first",
+    ("tokens-mixed", "A reshape alone reads head by head, so tokens are mixed; move the axis of the heads first",
      lambda parts: parts.reshape(parts.shape[1], -1)),
-    ("every-other", "the numbers of the heads alternate; a head's numbers must stand side by side",
+    ("every-other", "The numbers of the heads alternate; those of one head must stay side by side",
      lambda parts: parts.transpose(1, 2, 0).reshape(parts.shape[1], -1)),
-    ("summed", "the heads are added up; put them side by side", lambda parts: parts.sum(axis=0)),
-    ("averaged", "that is the mean of the heads; put them side by side", lambda parts: parts.mean(axis=0)),
-    ("stacked-below", "the heads stand below each other; put them side by side",
+    ("summed", "The heads are added up; put them side by side", lambda parts: parts.sum(axis=0)),
+    ("averaged", "That is the mean of the heads; put them side by side", lambda parts: parts.mean(axis=0)),
+    ("stacked-below", "The heads are below each other; put them side by side",
      lambda parts: parts.reshape(-1, parts.shape[2])),
-    ("first-head-only", "that is the first head alone", lambda parts: parts[0]),
-    ("not-joined", "the heads are in the middle, and not joined: reshape to (tokens, count * size)",
+    ("first-head-only", "That is the first head alone", lambda parts: parts[0]),
+    ("not-joined", "The heads are axis 1 now, but not joined; reshape to (tokens, count * size)",
      lambda parts: parts.transpose(1, 0, 2)),
-    ("transposed", "rows and columns are swapped: a row is a token", lambda parts: joined(parts).T),
+    ("transposed", "Rows and columns are swapped; a row must be a token", lambda parts: joined(parts).T),
 )  # fmt: skip
 
 

@@ -3,10 +3,11 @@ r"""The causal mask
 A model that says what comes next must not see what comes next. So in training no token may look at a later one.
 
 Write `masked(scores)`. `scores` is (tokens, tokens), a row for each query: the token in row i looks at the token in
-column j. Give a new array in which every score of a later token is minus infinity. The others stay as they are. A token
-may look at itself. Scores may have axes in front, as in (heads, tokens, tokens).
+column j. Return a new array in which every score of a later token is minus infinity. The others stay as they are. A
+token may look at itself. Scores may have more axes in front, as in (heads, tokens, tokens).
 
-Your scores go through a softmax, and its weights are checked. A number like -1e9 does as well as minus infinity.
+The check puts your scores through a softmax, and looks at the weights. A number like -1e9 works as well as minus
+infinity.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ HINTS = (
 )
 ABOUT = (
     "Minus infinity becomes a weight of 0 under the softmax, and the rest of the row still sums to 1. Because of the "
-    "mask one pass over a text trains every position at once: each one predicts from what stands before it."
+    "mask, one pass over a text trains every position at once: each one predicts from the tokens before it."
 )
 NEXT = "Let each token see itself and the two before it, and no more. Where does a sliding window save work?"
 exercise = Exercise("13-mask", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
@@ -52,35 +53,35 @@ def hidden(allowed, instead=-np.inf):
 
 
 SLIPS = (
-    ("future-visible", "no score has changed: later tokens can be seen", lambda s: s),
-    ("past-hidden", "the wrong triangle is hidden: each token sees itself and later ones; it must see earlier ones",
+    ("future-visible", "No score has changed, so later tokens can be seen", lambda s: s),
+    ("past-hidden", "The wrong triangle is hidden; each token sees itself and later ones, but must see earlier ones",
      hidden(lambda n: np.tri(n).T)),
-    ("rows-for-columns", "each column is masked as a row should be: rows are those who look",
+    ("rows-for-columns", "Each column is masked as a row should be; the row is the token that looks",
      lambda s: np.swapaxes(right(np.swapaxes(s, -1, -2)), -1, -2)),
-    ("diagonal-hidden", "a token does not see itself, and the first sees nothing at all: leave the diagonal",
+    ("diagonal-hidden", "A token does not see itself, and the first token sees nothing at all; keep the diagonal",
      hidden(lambda n: np.tri(n, k=-1))),
-    ("one-too-far", "each token sees one later token as well: the diagonal is the last that it may see",
+    ("one-too-far", "Each token also sees one later token; the diagonal is the last that it may see",
      hidden(lambda n: np.tri(n, k=1))),
-    ("only-the-future", "each token sees later tokens and nothing else",
+    ("only-the-future", "Each token sees later tokens and nothing else",
      hidden(lambda n: 1 - np.tri(n))),
-    ("zero-is-no-mask", "a score of 0 is no score of a hidden token: e^0 = 1, so it has a weight; write -np.inf",
+    ("zero-is-no-mask", "A score of 0 does not hide a token: e^0 = 1, so it still has a weight; write -np.inf",
      hidden(np.tri, 0.0)),
-    ("sign", "plus infinity is the largest score there is, and here it must be the smallest", hidden(np.tri, np.inf)),
-    ("not-small-enough", "-1 is a score like any other, and a hidden token still has a weight: write -np.inf",
+    ("sign", "Plus infinity is the largest score of all; a hidden token needs the smallest", hidden(np.tri, np.inf)),
+    ("not-small-enough", "-1 is a score like any other, so a hidden token still has a weight; write -np.inf",
      hidden(np.tri, -1.0)),
-    ("not-small-enough", "1 less is a score like any other, and a hidden token still has a weight: subtract infinity",
+    ("not-small-enough", "1 less is still an ordinary score, so a hidden token has a weight; write -np.inf",
      lambda s: s - np.triu(np.ones(s.shape[-2:]), 1)),
-    ("zero-times-infinity", "0 times infinity is NaN: choose with np.where",
+    ("zero-times-infinity", "0 times infinity is NaN; choose with np.where instead",
      lambda s: s + (1 - np.tri(s.shape[-1])) * -np.inf),
-    ("zero-times-infinity", "0 times infinity is NaN: choose with np.where",
+    ("zero-times-infinity", "0 times infinity is NaN; choose with np.where instead",
      lambda s: s * np.tri(s.shape[-1]) + np.triu(np.full(s.shape[-2:], -np.inf), 1) * (1 - np.tri(s.shape[-1]))),
-    ("scores-lost", "the scores are gone: only the mask is left, and every visible token has the same weight",
+    ("scores-lost", "The scores are gone; only the mask is left, so every visible token has the same weight",
      lambda s: np.broadcast_to(np.where(np.tri(s.shape[-1]) == 1, 0.0, -np.inf), s.shape)),
-    ("scores-lost", "the scores are gone: only the mask is left, and every visible token has the same weight",
+    ("scores-lost", "The scores are gone; only the mask is left, so every visible token has the same weight",
      lambda s: np.where(np.tri(s.shape[-1]) == 1, 0.0, -np.inf)),
-    ("self-only", "each token sees itself alone; it must see all earlier ones as well",
+    ("self-only", "Each token sees only itself; it must see all earlier ones as well",
      hidden(np.eye)),
-    ("first-axis-for-tokens", "the mask has the length of the first axis; that of the tokens is the last",
+    ("first-axis-for-tokens", "The mask is as long as the first axis; the tokens are the last axis",
      lambda s: np.where(np.tri(len(s)) == 1, s, -np.inf)),
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 r"""Where a token stands
 
-Attention sees a set of tokens: shuffle them, and each finds the same. So numbers that say where a token stands are
-added to its vector. A classic choice are waves, fast ones and slow ones:
+Attention sees tokens without an order: shuffle them, and the output for each stays the same. So numbers that say where
+a token stands are added to its vector. A classic choice is waves, fast ones and slow ones:
 
 $$p_{t,\,2i} = \sin\left(t / 10000^{2i/d}\right) \qquad p_{t,\,2i+1} = \cos\left(t / 10000^{2i/d}\right)$$
 
@@ -25,12 +25,10 @@ HINTS = (
     "`table[:, 0::2] = np.sin(angles)` and `table[:, 1::2] = np.cos(angles)`",
 )
 ABOUT = (
-    "Fast waves tell neighbors apart, and slow ones tell the beginning from the end, as the digits of a number do. A "
-    'step by k turns each pair of columns by the same angle everywhere, so attention can learn "three before me".'
+    "Fast waves tell neighbors apart, and slow ones tell the beginning from the end, as the digits of a number do. "
+    'A step of k places turns each pair of columns by the same angle, so attention can learn "three before me".'
 )
-NEXT = (
-    "Many models learn a table of positions in place of it, as tutorial 14 does. What can waves do that a table cannot?"
-)
+NEXT = "Many models learn a table of positions instead, as tutorial 14 does. What can waves do that a table cannot?"
 exercise = Exercise("13-position", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
@@ -73,25 +71,25 @@ def each_column_its_own(length, width):
 
 
 SLIPS = (
-    ("sine-and-cosine-swapped", "even columns are cosines; they must be sines", waves(np.cos, np.sin)),
-    ("sines-only", "all columns are sines; odd columns are cosines", waves(second=np.sin)),
-    ("cosines-only", "all columns are cosines; even columns are sines", waves(first=np.cos)),
-    ("halves", "the sines stand in the first half; they must stand in the even columns", waves(join="halves")),
-    ("exponent-without-2", "the exponent is i / d; for the pair of columns 2i and 2i + 1 it is 2i / d",
+    ("sine-and-cosine-swapped", "The even columns are cosines; they must be sines", waves(np.cos, np.sin)),
+    ("sines-only", "All columns are sines; the odd ones must be cosines", waves(second=np.sin)),
+    ("cosines-only", "All columns are cosines; the even ones must be sines", waves(first=np.cos)),
+    ("halves", "The sines are in the first half; they must be in the even columns", waves(join="halves")),
+    ("exponent-without-2", "Your exponent is i / d; for the pair of columns 2i and 2i + 1 it must be 2i / d",
      waves(exponent=lambda i, d: i / d)),
-    ("exponent-doubled", "the exponent is 4i / d: the range counts in twos already",
+    ("exponent-doubled", "Your exponent is 4i / d; if your range counts in twos, do not double it again",
      waves(exponent=lambda i, d: 4 * i / d)),
-    ("column-for-pair", "each column has a speed of its own; the cosine of a pair has that of its sine",
+    ("column-for-pair", "Each column has a speed of its own; the sine and the cosine of a pair must have the same",
      each_column_its_own),
-    ("no-width", "the exponent is not divided by the width", waves(exponent=lambda i, d: 2.0 * i)),
-    ("counts-from-1", "rows are counted from 1; the first place is 0", waves(start=1)),
-    ("one-speed", "all waves have the same speed: divide by the power",
+    ("no-width", "Your exponent is not divided by the width", waves(exponent=lambda i, d: 2.0 * i)),
+    ("counts-from-1", "Your places are counted from 1; the first place is 0", waves(start=1)),
+    ("one-speed", "All waves have the same speed; divide the place by the power",
      waves(exponent=lambda i, d: 0.0 * i)),
-    ("multiplied", "the place is multiplied by the power; divide it", waves(exponent=lambda i, d: -2 * i / d)),
-    ("base", "the base is 1,000; it must be 10,000", waves(base=1000.0)),
-    ("base", "the base is 100,000; it must be 10,000", waves(base=100_000.0)),
-    ("degrees", "the angles are taken as degrees; np.sin wants radians", waves(unit=np.pi / 180)),
-    ("transposed", "rows are columns: a row is a place", lambda length, width: right(length, width).T),
+    ("multiplied", "You multiply the place by the power; divide it", waves(exponent=lambda i, d: -2 * i / d)),
+    ("base", "Your base is 1,000; it must be 10,000", waves(base=1000.0)),
+    ("base", "Your base is 100,000; it must be 10,000", waves(base=100_000.0)),
+    ("degrees", "You take the angles as degrees; np.sin wants radians", waves(unit=np.pi / 180)),
+    ("transposed", "Rows and columns are swapped; a row must be a place", lambda length, width: right(length, width).T),
 )  # fmt: skip
 
 

@@ -1,12 +1,12 @@
 r"""Scores: who fits whom
 
-Each token asks with a **query**, a row of `Q`. Each token offers a **key**, a row of `K`. How well the two fit is their
-dot product, divided by $\sqrt d$, where $d$ is how many numbers a query has:
+Each token asks with a **query**, a row of `Q`. Each token offers a **key**, a row of `K`. The score says how well the
+two fit. It is their dot product, divided by $\sqrt d$, where $d$ is how many numbers a query has:
 
 $$s_{ij} = \frac{q_i \cdot k_j}{\sqrt d}$$
 
 Write `scores(Q, K)`. `Q` is (queries, d), `K` is (keys, d), and the result is (queries, keys): a row for each query.
-Both may have axes in front, for several texts at once, as in (texts, queries, d). The result then has them, too.
+Both may have more axes in front, for several texts at once, as in (texts, queries, d). The result then has them, too.
 """
 
 import numpy as np
@@ -16,18 +16,16 @@ from tinygrad_lora.learn.authoring import Exercise, generators, numbers
 from ._judge import judge
 
 HINTS = (
-    "A product of matrices makes all dot products at once: rows of the first with columns of the second. So the keys "
+    "A matrix product makes all dot products at once: rows of the first with columns of the second. So the keys "
     "must become columns.",
-    "`K.T` turns around all axes, also that of the texts. `K.mT` swaps the last two alone. Which number is d?",
+    "`K.T` reverses all axes, also that of the texts. `K.mT` swaps only the last two. Which number is d?",
     "`return Q @ K.mT / np.sqrt(Q.shape[-1])`",
 )
 ABOUT = (
-    "All scores are one product of matrices, a row for each query and a column for each key. The root keeps their size "
-    "the same however long the vectors are, because a sum of d random products grows as the root of d."
+    "All scores are one matrix product, with a row for each query and a column for each key. The root keeps their "
+    "size the same, however long the vectors are, because a sum of d random products grows as the root of d."
 )
-NEXT = (
-    "Divide by d in place of its root. What becomes of the largest weight after the softmax, for d = 4 and d = 1,024?"
-)
+NEXT = "Divide by d and not by its root. How large is the largest weight after the softmax, for d = 4 and d = 1,024?"
 exercise = Exercise("13-scores", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
@@ -45,28 +43,28 @@ def by_letters(Q, K):
 
 right = scores
 SLIPS = (
-    ("unscaled", "that is the dot product itself; divide it by the root of d", lambda Q, K: Q @ K.mT),
-    ("no-root", "it is divided by d; divide by the root of d", lambda Q, K: Q @ K.mT / Q.shape[-1]),
-    ("scaled-by-keys", "it is divided by the root of the number of keys; d is how many numbers a key has",
+    ("unscaled", "These are the dot products themselves; divide them by the root of d", lambda Q, K: Q @ K.mT),
+    ("no-root", "You divide by d; divide by the root of d", lambda Q, K: Q @ K.mT / Q.shape[-1]),
+    ("scaled-by-keys", "You divide by the root of the number of keys; d is how many numbers a key has",
      lambda Q, K: Q @ K.mT / np.sqrt(K.shape[-2])),
-    ("scaled-by-queries", "it is divided by the root of the number of queries; d is how many numbers a query has",
+    ("scaled-by-queries", "You divide by the root of the number of queries; d is how many numbers a query has",
      lambda Q, K: Q @ K.mT / np.sqrt(Q.shape[-2])),
-    ("axis-counted-from-the-front", "axis 1 has the length d for one text, and not for several: `Q.shape[-1]`",
+    ("axis-counted-from-the-front", "Axis 1 has length d for one text, but not for several; write `Q.shape[-1]`",
      lambda Q, K: Q @ K.mT / np.sqrt(Q.shape[1])),
-    ("first-axis-for-d", "it is divided by the root of the length of the first axis, and d is that of the last",
+    ("first-axis-for-d", "You divide by the root of the length of the first axis; d is the length of the last",
      lambda Q, K: Q @ K.mT / np.sqrt(Q.shape[0])),
-    ("multiplied", "it is multiplied by the root of d; divide", lambda Q, K: Q @ K.mT * np.sqrt(Q.shape[-1])),
-    ("scaled-twice", "queries and keys are both divided by the root, so the product is divided by d",
+    ("multiplied", "You multiply by the root of d; divide", lambda Q, K: Q @ K.mT * np.sqrt(Q.shape[-1])),
+    ("scaled-twice", "If queries and keys are both divided by the root of d, their product is divided by d",
      lambda Q, K: Q @ K.mT / Q.shape[-1]),
-    ("transposed", "rows are keys and columns are queries; a row must be a query's",
+    ("transposed", "Rows are keys and columns are queries; a row must belong to a query",
      lambda Q, K: K @ Q.mT / np.sqrt(Q.shape[-1])),
-    ("reversed-axes", "`.T` turns around all axes, also that of the texts; `.mT` swaps the last two alone",
+    ("reversed-axes", "`.T` reverses all axes, also that of the texts; `.mT` swaps only the last two",
      lambda Q, K: Q @ K.T / np.sqrt(Q.shape[-1])),
-    ("no-transpose", "the keys are rows, and a product needs them as columns: `K.mT`",
+    ("no-transpose", "The keys are rows, and the product needs them as columns; write `K.mT`",
      lambda Q, K: Q @ K / np.sqrt(Q.shape[-1])),
-    ("columns-compared", "that compares columns of Q with columns of K; compare rows",
+    ("columns-compared", "You compare columns of Q with columns of K; compare rows",
      lambda Q, K: Q.mT @ K / np.sqrt(Q.shape[-1])),
-    ("own-key-only", "each query meets its own key alone; it must meet every key",
+    ("own-key-only", "Each query meets only its own key; it must meet every key",
      lambda Q, K: (Q * K).sum(axis=-1) / np.sqrt(Q.shape[-1])),
 )  # fmt: skip
 

@@ -1,10 +1,10 @@
 r"""Weights: the softmax over the right axis
 
 `scores` is (queries, keys). Turn the scores of each query into weights: $w_{ij} = e^{s_{ij}} / \sum_k e^{s_{ik}}$.
-These are shares: none is negative, and the weights of one query are 1 together.
+These are shares: none is negative, and the weights of one query add up to 1.
 
-Write `weights(scores)`. Scores may have axes in front, as in (texts, queries, keys). They may be as large as 1,000, and
-some may be minus infinity: that key has the weight 0. Each query has at least one score that is finite.
+Write `weights(scores)`. Scores may have more axes in front, as in (texts, queries, keys). They may be as large as
+1,000. Some may be minus infinity: such a key has weight 0. Each query has at least one finite score.
 """
 
 import numpy as np
@@ -14,14 +14,14 @@ from tinygrad_lora.learn.authoring import Exercise, generators, numbers
 from ._judge import judge, softmax
 
 HINTS = (
-    "A query is a row. Along which axis do the keys lie, and so the sum? And how does the sum fit the scores again?",
+    "A query is a row. Which axis are the keys, and so which axis is summed? How can the sum fit the scores again?",
     "The keys are the last axis: `axis=-1`, with `keepdims=True`. Subtract the largest score of the row first, as in "
     "tutorial 07.",
     "`e = np.exp(scores - scores.max(axis=-1, keepdims=True))`, then `return e / e.sum(axis=-1, keepdims=True)`",
 )
 ABOUT = (
-    "The softmax runs over the keys, so each query shares out one unit of attention. Over the queries it would be the "
-    "keys that share out theirs, and that runs just as well: no error tells you."
+    "The softmax runs over the keys, so each query shares out one unit of attention. Over the queries, each key "
+    "would share out one unit instead; that runs just as well, and no error tells you."
 )
 NEXT = "Take the softmax over the queries in your code, and look at the picture below. How can you see the mistake?"
 exercise = Exercise("13-weights", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
@@ -50,33 +50,33 @@ def over(axis, keepdims=True, top=True, base=np.exp):
     return function
 
 
-RIGHT_AXIS = "the keys are the last axis, so sum along `axis=-1`"
+RIGHT_AXIS = "the keys are the last axis, so sum over `axis=-1`"
 SLIPS = (
-    ("wrong-axis", f"each column sums to 1, so it is the keys that share out their weights: {RIGHT_AXIS}", over(-2)),
-    ("wrong-axis", f"the sum goes over the texts: {RIGHT_AXIS}", over(0)),
-    ("axis-counted-from-the-front", f"axis 1 is that of the keys for one text, and not for several: {RIGHT_AXIS}",
+    ("wrong-axis", f"Each column sums to 1, but each row must; {RIGHT_AXIS}", over(-2)),
+    ("wrong-axis", f"You sum over the texts; {RIGHT_AXIS}", over(0)),
+    ("axis-counted-from-the-front", f"Axis 1 is the keys for one text, but not for several; {RIGHT_AXIS}",
      over(1)),
-    ("all-summed", f"all weights together are 1, and those of each query must be: {RIGHT_AXIS}", over(None)),
+    ("all-summed", f"All weights together sum to 1, but those of each query must; {RIGHT_AXIS}", over(None)),
     ("sum-not-kept",
-     "a sum or a largest score has lost its axis, so it is aligned with the columns: `keepdims=True`",
+     "A sum or a maximum has lost its axis, so NumPy aligns it with the columns; write `keepdims=True`",
      lambda s: np.exp(s) / np.exp(s).sum(axis=-1)),
-    ("no-exponential", "these are the scores divided by their sum; take their exponentials first",
+    ("no-exponential", "These are the scores divided by their sum; take their exponentials first",
      over(-1, top=False, base=np.asarray)),
-    ("exponential-only", "these are the exponentials; divide them by their sum",
+    ("exponential-only", "These are the exponentials; divide them by their sum",
      lambda s: np.exp(s - s.max(axis=-1, keepdims=True))),
-    ("exponential-only", "these are the exponentials; divide them by their sum", np.exp),
-    ("largest-only", "the largest score has all the weight; the others have a share as well",
+    ("exponential-only", "These are the exponentials; divide them by their sum", np.exp),
+    ("largest-only", "The largest score has all the weight; the others must have a share as well",
      lambda s: (s == s.max(axis=-1, keepdims=True)) * 1.0),
-    ("logarithm", "these are the logarithms of the weights", lambda s: np.log(softmax(s))),
-    ("base-of-power", "these are powers of 2; the softmax has powers of e", over(-1, base=np.exp2)),
+    ("logarithm", "These are the logarithms of the weights; take their exponentials", lambda s: np.log(softmax(s))),
+    ("base-of-power", "These are powers of 2; the softmax uses powers of e", over(-1, base=np.exp2)),
 )  # fmt: skip
 LARGE = (
-    ("overflow", "e^1000 is infinite: subtract the largest score of the row first", over(-1, top=False)),
-    ("overflow", "e^1000 is infinite: subtract the largest score of the row first",
+    ("overflow", "`np.exp(1000)` is infinite; first subtract the largest score of each row", over(-1, top=False)),
+    ("overflow", "`np.exp(1000)` is infinite; first subtract the largest score of each row",
      lambda s: np.nan_to_num(over(-1, top=False)(s))),
-    ("one-maximum", "one largest score for all rows is too large for the others: subtract from each row its own",
+    ("one-maximum", "You subtract one maximum from all rows, too much for the others; subtract from each row its own",
      lambda s: np.exp(s - s.max()) / np.exp(s - s.max()).sum(axis=-1, keepdims=True)),
-    ("smallest-subtracted", "the smallest score was subtracted, and the others become larger: subtract the largest",
+    ("smallest-subtracted", "You subtract the smallest score, so the others become larger; subtract the largest",
      lambda s: np.exp(s - s.min(axis=-1, keepdims=True))
      / np.exp(s - s.min(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True)),
     *SLIPS,

@@ -4,12 +4,12 @@ A model gives a score $s_i$ for each letter. With the **temperature** $T$, lette
 
 $$p_i = \frac{e^{s_i / T}}{\sum_j e^{s_j / T}}$$
 
-Chance is given to you: `u` is a random number, at least 0 and less than 1. Add up the probabilities from the first
-letter on; the letter at which the sum first exceeds `u` is drawn. So a letter with probability 0.3 comes in 30 % of all
-cases.
+Chance comes as an argument: `u` is a random number, at least 0 and less than 1. Add up the probabilities from the first
+letter on. The letter at which the sum first exceeds `u` is drawn. So a letter with probability 0.3 is drawn in 30 % of
+all cases.
 
-Write `draw(scores, temperature, u)`, which gives the number of the letter, a whole number from 0. At temperature 0 it
-is the letter with the highest score. Scores may be as large as 1,000.
+Write `draw(scores, temperature, u)`, which returns the number of the letter, counted from 0. At temperature 0 it is the
+letter with the highest score. Scores may be as large as 1,000.
 """
 
 import numpy as np
@@ -19,13 +19,13 @@ from tinygrad_lora.learn.authoring import Exercise, as_whole, generators, number
 HINTS = (
     "Try it by hand: the probabilities 0.2, 0.5, 0.3 have the sums 0.2, 0.7, 1.0. Which letter is drawn for u = 0.6?",
     "Divide the scores by T before the softmax, and subtract the largest first. `np.cumsum` makes the sums. And "
-    "dividing by 0 has no answer, so ask for T = 0 first.",
+    "dividing by 0 has no answer, so treat T = 0 first.",
     "`if temperature == 0: return int(np.argmax(scores))`; `z = (scores - scores.max()) / temperature`; "
     "`sums = np.cumsum(np.exp(z) / np.exp(z).sum())`; `return int(np.argmax(sums > u))`",
 )
 ABOUT = (
-    "The temperature divides scores and not probabilities, so it raises each probability to the power 1 / T: below 1 "
-    "the likely becomes likelier. At 0 only the best is left, and every text begins to repeat itself."
+    "The temperature divides the scores, so it raises each probability to the power 1 / T; below 1, what is likely "
+    "becomes likelier. At 0 only the best letter is left, and every text begins to repeat itself."
 )
 NEXT = (
     "Keep only the three most likely letters before you draw. What does that change at temperature 2, and what at 0.5?"
@@ -74,37 +74,37 @@ def in_order(p, u):
 
 
 SLIPS = (
-    ("highest-always", "you always take the highest score; that is for temperature 0 alone",
+    ("highest-always", "You always take the highest score; that is right only at temperature 0",
      lambda s, t, u: int(np.argmax(s))),
-    ("no-temperature", "the temperature changes nothing: divide the scores by it",
+    ("no-temperature", "The temperature changes nothing; divide the scores by it",
      lambda s, t, u: chosen(softmax(s), u)),
-    ("temperature-multiplied", "the scores are multiplied by the temperature; divide",
+    ("temperature-multiplied", "You multiply the scores by the temperature; divide them",
      lambda s, t, u: chosen(softmax(s * t), u)),
-    ("probabilities-divided", "the probabilities are divided by the temperature; divide the scores, before the softmax",
+    ("probabilities-divided", "You divide the probabilities by the temperature; divide the scores, before the softmax",
      lambda s, t, u: chosen(softmax(s) / t, u)),
-    ("scores-as-probabilities", "the scores themselves are added up; make probabilities of them",
+    ("scores-as-probabilities", "You add up the scores themselves; turn them into probabilities first",
      lambda s, t, u: chosen(s / t, u)),
-    ("not-normalized", "the powers are not divided by their sum, so they are no probabilities",
+    ("not-normalized", "The powers of e are not divided by their sum, so they are not probabilities",
      lambda s, t, u: chosen(np.exp((s - s.max()) / t), u)),
-    ("no-sums", "you take the first letter whose own probability exceeds u; add the probabilities up",
+    ("no-sums", "You take the first letter whose own probability exceeds u; add the probabilities up",
      lambda s, t, u: int(np.argmax(softmax(s / t) > u))),
-    ("always-the-first", "you draw letter 0 whatever u is; do you look for a sum that exceeds u?", lambda s, t, u: 0),
-    ("closest", "you take the letter whose probability is closest to u; add the probabilities up",
+    ("always-the-first", "You draw letter 0 whatever u is; look for the first sum that exceeds u", lambda s, t, u: 0),
+    ("closest", "You take the letter whose probability is closest to u; add the probabilities up",
      lambda s, t, u: int(np.argmin(abs(softmax(s / t) - u)))),
-    ("sorted", "the sums run over sorted probabilities; take the letters in their own order",
+    ("sorted", "The sums run over sorted probabilities; take the letters in their own order",
      lambda s, t, u: in_order(softmax(s / t), u)),
-    ("sorted-places", "that is a place among the sorted probabilities, and not the number of the letter",
+    ("sorted-places", "That is a place among the sorted probabilities, not the number of the letter",
      lambda s, t, u: chosen(np.sort(softmax(s / t)), u)),
-    ("sorted-places", "that is a place among the sorted probabilities, and not the number of the letter",
+    ("sorted-places", "That is a place among the sorted probabilities, not the number of the letter",
      lambda s, t, u: chosen(-np.sort(-softmax(s / t)), u)),
-    ("one-too-few", "that is one letter too early: the sum of it and all before must exceed u",
+    ("one-too-few", "That is one letter too early; the sum up to and including the letter must exceed u",
      lambda s, t, u: max(chosen(softmax(s / t), u) - 1, 0)),
-    ("one-too-few", "that is the last letter whose sum is not above u; take the one after it",
+    ("one-too-few", "That is the last letter whose sum does not exceed u; take the next one",
      lambda s, t, u: chosen(softmax(s / t), u) - 1),
-    ("one-too-many", "that is one letter too late", lambda s, t, u: min(chosen(softmax(s / t), u) + 1, len(s) - 1)),
-    ("from-the-end", "the probabilities are added up from the last letter; begin with the first",
+    ("one-too-many", "That is one letter too late", lambda s, t, u: min(chosen(softmax(s / t), u) + 1, len(s) - 1)),
+    ("from-the-end", "You add up the probabilities from the last letter; begin with the first",
      lambda s, t, u: len(s) - 1 - chosen(softmax(s / t)[::-1], u)),
-    ("own-chance", "u changes nothing: draw with it", lambda s, t, u: chosen(softmax(s / t), 0.5)),
+    ("own-chance", "`u` changes nothing; draw with it", lambda s, t, u: chosen(softmax(s / t), 0.5)),
 )  # fmt: skip
 AGAIN = 40  # so often the same letter would come by chance with one chance in thousands of millions
 TO_THE_POINT = 0.02  # so far u keeps away from every sum, and no rounding decides
@@ -144,12 +144,12 @@ def judged(draw, cases, slips):
     with np.errstate(all="ignore"):
         again = [as_whole(draw(np.array(scores), temperature, u), "the letter") for _ in range(AGAIN)]
     other = next((letter for letter in again if letter != answer), answer)
-    why = f"asked again it is {other}, so something else than u decides: draw with u alone"
+    why = f"asked again it is {other}, so something other than u decides: draw only with u"
     require(other == answer, "own-chance", f"{sentence}, and {why}")
     for code, why, slip in slips:
         with np.errstate(all="ignore"):
             fits = all(slip(*case) == answer for *case, answer in wrong + right_ones)
-        require(not fits, code, f"{sentence}: {why}")
+        require(not fits, code, f"{sentence}. {why}")
     raise refuse("differs", sentence)
 
 
@@ -169,7 +169,7 @@ def test_temperature_0_and_large_scores(draw, seed, budget):
             with np.errstate(all="ignore"):
                 answer = as_whole(draw(scores.copy(), 0, u), "the letter")
         except ZeroDivisionError:
-            raise refuse("zero-temperature", f"{sentence}; yours divides by 0: ask for it first") from None
+            raise refuse("zero-temperature", f"{sentence}; yours divides by 0: treat this case first") from None
         require(answer == expected, "zero-temperature", f"{sentence}, whatever u is; yours is {answer} for u = {u}")
     for u in (0.5, 0.9):
         with np.errstate(all="ignore"):
@@ -178,4 +178,4 @@ def test_temperature_0_and_large_scores(draw, seed, budget):
         sentence = (
             f"for scores {written(largest)}, temperature 1 and u = {u} the letter is {expected}; yours is {answer}"
         )
-        require(answer == expected, "overflow", f"{sentence}: e^1000 is infinite, so subtract the largest score first")
+        require(answer == expected, "overflow", f"{sentence}. e^1000 is infinite; subtract the largest score first")

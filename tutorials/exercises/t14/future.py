@@ -1,15 +1,16 @@
 r"""It sees the future
 
-Somebody wrote causal attention. Its loss falls below what is possible, and what it writes is nonsense: it has learned
-to peek. Every weight of a later token is 0, so where does the future come in? There are **two** mistakes.
+Somebody wrote causal attention. Its loss falls lower than is possible, and the text that it writes is nonsense: the
+model has learned to peek. Every weight of a later token is 0, so how does it see the future? There are **two**
+mistakes.
 
 Repair `attention(x, A, B, C)`. `x` is (tokens, width), a row for each token. `A`, `B` and `C` make queries, keys and
 values. It should:
 
-* bring each token to mean 0 and standard deviation 1, for itself;
+* bring each token, by itself, to mean 0 and standard deviation 1;
 * give each token the average of the values of all tokens up to it, weighted by the softmax of its scores.
 
-Do not only read. Change the last row of `x`, and look which rows of the result move.
+Do not only read the code. Change the last row of `x`, and see which rows of the result move.
 """
 
 import numpy as np
@@ -17,14 +18,14 @@ import numpy as np
 from tinygrad_lora.learn.authoring import Exercise, as_array, example, number, numbers, refuse, require, same, worst
 
 HINTS = (
-    "Run it twice, with one other number in the last row of x. Only the last row of the result may move.",
-    "A mean over the tokens knows all tokens. And a softmax divides by a sum: what is in that sum?",
+    "Run it twice, the second time with another number in the last row of x. Only the last row of the result may move.",
+    "A mean over the tokens depends on all tokens. And a softmax divides by a sum: what is in that sum?",
     "`x.mean(axis=1, keepdims=True)` and `x.std(axis=1, keepdims=True)` are those of each token. Mask the scores with "
-    "minus infinity before the softmax, and not the weights after it.",
+    "minus infinity before the softmax, not the weights after it.",
 )
 ABOUT = (
-    "The future leaks through whatever is computed over all tokens: here a mean, and the sum in the softmax. Nothing "
-    "fails when it happens, so change a later token and see whether an earlier result moves."
+    "The future leaks through every number that is computed over all tokens: here a mean, and the sum in the softmax. "
+    "No error tells you, so change a later token and see whether an earlier result moves."
 )
 NEXT = "Write that test for the network of this tutorial: change all letters after a place, and compare the scores."
 exercise = Exercise("14-future", __doc__, kind="M", hints=HINTS, about=ABOUT, next_step=NEXT)
@@ -109,37 +110,37 @@ def renormed(w):
     return w / w.sum(axis=1, keepdims=True)
 
 
-MEAN = "the mean and the spread run over the tokens, so each row knows all others: take those of each row, axis=1"
-SUM = "the weights are masked after the softmax, whose sum has the scores of later tokens in it: mask the scores"
+MEAN = "The mean and the spread run over the tokens, so each row depends on all others; take axis=1"
+SUM = "The weights are masked after the softmax, so its sum still contains later tokens; mask the scores before it"
 LEAKS = (
     ("mean-over-tokens", MEAN, with_other(tokens_normed, keep, zeroed)),
     ("mean-over-tokens", MEAN, with_other(tokens_normed)),
     ("mean-over-tokens", MEAN, with_other(tokens_normed, keep, renormed)),
-    ("mean-over-everything", "mean and spread are those of all numbers together: take those of each row, axis=1",
+    ("mean-over-everything", "Mean and spread are those of all numbers together; take those of each row, axis=1",
      with_other(all_normed)),
-    ("mean-over-everything", "mean and spread are those of all numbers together: take those of each row, axis=1",
+    ("mean-over-everything", "Mean and spread are those of all numbers together; take those of each row, axis=1",
      with_other(all_normed, keep, zeroed)),
     ("masked-after-softmax", SUM, with_other(mask=keep, after=zeroed)),
-    ("no-mask", "there is no mask any more", with_other(mask=keep)),
-    ("no-mask", "there is no mask any more", with_other(tokens_normed, mask=keep)),
-    ("past-hidden", "the mask hides the wrong triangle",
+    ("no-mask", "There is no mask any more; put it before the softmax", with_other(mask=keep)),
+    ("no-mask", "There is no mask any more; put it before the softmax", with_other(tokens_normed, mask=keep)),
+    ("past-hidden", "The mask hides the wrong triangle; hide the later tokens",
      with_other(mask=lambda s: np.where(np.tri(len(s)).T == 1, s, -np.inf))),
-    ("one-too-far", "the mask lets each token see one later token",
+    ("one-too-far", "The mask lets each token see one later token",
      with_other(mask=lambda s: np.where(np.tri(len(s), k=1) == 1, s, -np.inf))),
-    ("zero-is-no-mask", "a masked score of 0 has the weight e^0 = 1 before it is divided: write -np.inf",
+    ("zero-is-no-mask", "A score of 0 hides nothing: e^0 = 1, so the token has a weight; write -np.inf",
      with_other(mask=lambda s: np.where(np.tri(len(s)) == 1, s, 0.0))),
 )  # fmt: skip
 CHANGED = (
-    ("not-normalized", "the tokens are not normalized any more: each must have mean 0 and standard deviation 1",
+    ("not-normalized", "The tokens are not normalized any more; each must have mean 0 and standard deviation 1",
      with_other(keep)),
-    ("not-normalized", "the tokens are not divided by their spread",
+    ("not-normalized", "The tokens are not divided by their spread",
      with_other(lambda x: x - x.mean(axis=1, keepdims=True))),
-    ("not-normalized", "the mean of the tokens is not taken away",
+    ("not-normalized", "The mean of each token is not subtracted",
      with_other(lambda x: x / x.std(axis=1, keepdims=True))),
-    ("unscaled", "the scores are not divided by the root any more", with_other(scale=False)),
-    ("diagonal-hidden", "a token does not see itself, and the first sees nothing",
+    ("unscaled", "The scores are not divided by the root of their width any more", with_other(scale=False)),
+    ("diagonal-hidden", "A token does not see itself, and the first token sees nothing; keep the diagonal",
      with_other(mask=lambda s: np.where(np.tri(len(s), k=-1) == 1, s, -np.inf))),
-    ("scores-lost", "only the mask is left, so every visible token has the same weight",
+    ("scores-lost", "The scores are gone; only the mask is left, so every visible token has the same weight",
      with_other(mask=lambda s: np.where(np.tri(len(s)) == 1, 0.0, -np.inf))),
 )  # fmt: skip
 
@@ -185,9 +186,9 @@ def test_no_row_moves_when_a_later_token_changes(attention, seed, budget):
             column = int(np.argmax(np.abs(after[row] - before[row])))
             numbers_ = f"from {number(before[row, column])} to {number(after[row, column])}"
             which = f"another row {t}" if t == len(x) - 1 else f"other rows from {t} on"
-            sentence = f"with {which} in x, the result at {[row, column]} goes {numbers_}"
+            sentence = f"with {which} in x, the result at {[row, column]} changes {numbers_}"
             for code, why, slip in LEAKS:
-                require(not explains(slip, attention, cases), code, f"{sentence}: {why}")
+                require(not explains(slip, attention, cases), code, f"{sentence}. {why}")
             raise refuse("sees-the-future", sentence)
     judge_numbers(attention, cases)
 
@@ -206,5 +207,5 @@ def judge_numbers(attention, cases):
         sentence = f"the result is off: {worst(answer, expected)}"
         shown = example(answer, expected, **dict(zip(["x", "A", "B", "C"], given, strict=True)))
         for code, why, slip in (*CHANGED, *LEAKS):
-            require(not explains(slip, attention, cases), code, f"{sentence}: {why}", example=shown)
+            require(not explains(slip, attention, cases), code, f"{sentence}. {why}", example=shown)
         raise refuse("differs", sentence, shown)

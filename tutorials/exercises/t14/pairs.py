@@ -1,12 +1,12 @@
 r"""Train a tokenizer
 
-Tokens need not be letters. Byte-pair encoding finds longer ones: cut every word into letters, then again and again join
-the pair of neighbors that occurs most often. Write two functions:
+Tokens need not be letters. Byte-pair encoding finds longer ones: it cuts every word into letters, then joins the pair
+of neighbors that occurs most often, again and again. Write two functions:
 
 * `train_pairs(words, count)`: the joins, a list of `count` pairs such as `("a", "n")`, in the order in which they were
-  found. Every occurrence counts, also of a word that comes twice; "anna" has the pairs an, nn and na. Pairs never reach
-  from one word into the next. Of equally frequent pairs take the one that comes first in the alphabet. After each join
-  count again: the new token has neighbors, too. There are always enough pairs.
+  found. "anna" has the pairs an, nn and na. Every occurrence counts; if a word is in the list twice, its pairs count
+  twice. Pairs never reach from one word into the next. Of equally frequent pairs, take the one that comes first in the
+  alphabet. After each join count again: the new token has neighbors, too. There are always enough pairs.
 * `cut(word, joins)`: the word as a list of tokens. Cut it into letters, then make all joins in their order, each
   wherever its pair occurs, from left to right.
 
@@ -26,8 +26,8 @@ HINTS = (
     "`tokens[i]` and go on at i + 1. `train_pairs` may call `cut(word, joins)` for each word, and count again.",
 )
 ABOUT = (
-    "What occurs often gets a token of its own, so common words become short and no word is unknown. The joins are "
-    "learned from counts alone, without a gradient, and the model afterwards sees nothing but their numbers."
+    "Frequent pieces get tokens of their own, so common words become short, and no word is unknown. The joins are "
+    "learned from counts alone, without a gradient, and the model afterwards sees only the numbers of the tokens."
 )
 NEXT = "Join 200 pairs in the list of names. Which tokens are whole names, and why are they in there?"
 exercise = Exercise("14-pairs", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
@@ -141,36 +141,36 @@ def longest_first(word, joins):
 
 
 TRAININGS = (
-    ("counted-once", "the pairs were counted once, at the start: count again after each join", training(again=False)),
-    ("not-joined", "the words are counted as letters again and again: make the join before you count",
+    ("counted-once", "You counted the pairs once, at the start; count again after each join", training(again=False)),
+    ("not-joined", "You count the same letters each time; make the joins found so far before you count again",
      training(join=lambda word, joins: list(word))),
-    ("across-words", "a pair reaches from one word into the next",
+    ("across-words", "A pair reaches from one word into the next; count each word by itself",
      training(texts=lambda words: ["".join(words)])),
-    ("same-word-once", "a word that comes twice counts twice; a set would lose one",
+    ("same-word-once", "If a word is in the list twice, its pairs must count twice",
      training(texts=lambda words: list(dict.fromkeys(words)))),
-    ("once-a-word", "a pair that a word has twice counts twice",
+    ("once-a-word", "If a word has a pair twice, it must count twice",
      training(count_pairs=lambda texts: Counter(pair for tokens in texts for pair in set(pairwise(tokens))))),
-    ("tie-by-appearance", "of equally frequent pairs, you take the one met first; take the first in the alphabet",
+    ("tie-by-appearance", "Of equally frequent pairs, you take the one met first; take the first in the alphabet",
      training(lambda often: max(often, key=often.get))),
-    ("tie-from-the-end", "of equally frequent pairs, you take the last in the alphabet; take the first",
+    ("tie-from-the-end", "Of equally frequent pairs, you take the last in the alphabet; take the first",
      training(lambda often: max(often, key=lambda pair: (often[pair], pair)))),
-    ("rarest-first", "you join the rarest pair; join the most frequent one",
+    ("rarest-first", "You join the rarest pair; join the most frequent one",
      training(lambda often: min(often, key=lambda pair: (often[pair], pair)))),
-    ("alphabet-only", "you join the first pair in the alphabet; join the most frequent one", training(min)),
-    ("first-occurrence-only", "in each word only the first occurrence was joined; join all of them",
+    ("alphabet-only", "You join the first pair in the alphabet; join the most frequent one", training(min)),
+    ("first-occurrence-only", "You joined only the first occurrence in each word; join all of them",
      training(join=join_once)),
-    ("from-the-right", "a word was joined from the right; join from the left", training(join=join_from_the_right)),
+    ("from-the-right", "You joined a word from the right; join from the left", training(join=join_from_the_right)),
 )  # fmt: skip
 CUTS = (
-    ("letters", "these are the letters, and no join was made", lambda word, joins: list(word)),
-    ("first-occurrence-only", "a pair was joined at its first occurrence only; join all of them", join_once),
-    ("from-the-right", "the word was joined from the right; join from the left", join_from_the_right),
-    ("reversed-order", "the joins were made in reverse order; make them as they were found",
+    ("letters", "These are the letters; no join was made", lambda word, joins: list(word)),
+    ("first-occurrence-only", "You joined a pair only at its first occurrence; join all of them", join_once),
+    ("from-the-right", "You joined the word from the right; join from the left", join_from_the_right),
+    ("reversed-order", "You made the joins in reverse order; make them in the order of the list",
      lambda word, joins: right_cut(word, joins[::-1])),
-    ("longest-first", "you take the longest token that fits; make the joins in their order", longest_first),
-    ("no-order", "you join whatever fits, from left to right; make one join after the other, in their order", join_any),
-    ("one-join-only", "only the first join was made", lambda word, joins: right_cut(word, joins[:1])),
-    ("last-join-missing", "the last join is missing", lambda word, joins: right_cut(word, joins[:-1])),
+    ("longest-first", "You take the longest token that fits; make the joins in the order of the list", longest_first),
+    ("no-order", "You join whatever fits, from left to right; make one join after the other, in order", join_any),
+    ("one-join-only", "You made only the first join; make all of them", lambda word, joins: right_cut(word, joins[:1])),
+    ("last-join-missing", "The last join is missing", lambda word, joins: right_cut(word, joins[:-1])),
 )  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def judge_cut(cut, seed, budget):
     for word, joins in cases:
         answer = cut(word, list(joins))
         if type(answer) not in (list, tuple) or not all(type(token) is str for token in answer):
-            raise refuse("wrong-type", f"cut must give a list of texts, not {kind_of(answer)}")
+            raise refuse("wrong-type", f"cut must return a list of texts, not {kind_of(answer)}")
         if list(answer) != right_cut(word, joins):
             wrong.append(((word, joins), list(answer)))
     if not wrong:
@@ -242,11 +242,10 @@ def judge_cut(cut, seed, budget):
     (word, joins), answer = wrong[0]
     sentence = f"{word!r} with the joins {shown(joins)} is {shown(right_cut(word, joins))}; yours is {shown(answer)}"
     for code, why, slip in CUTS:
-        require(not explained(slip, wrong), code, f"{sentence}: {why}")
+        require(not explained(slip, wrong), code, f"{sentence}. {why}")
     lost = "".join(answer) != word
-    require(not lost, "letters-lost", f"{sentence}: put together, your tokens are {''.join(answer)!r}")
-    asked = {"word": word, "joins": joins}
-    raise refuse("differs", sentence, example(answer, right_cut(word, joins), **asked))
+    require(not lost, "letters-lost", f"{sentence}. Put together, your tokens are {''.join(answer)!r}")
+    raise refuse("differs", sentence, example(shown(answer), shown(right_cut(word, joins)), word=word))
 
 
 @exercise.check(points=3)
@@ -255,9 +254,9 @@ def test_the_most_frequent_pair_is_joined_again_and_again(train_pairs, cut, seed
     for words, count in lists(seed, budget):
         answer = train_pairs(list(words), count)
         if type(answer) not in (list, tuple):
-            raise refuse("wrong-type", f"train_pairs must give a list of pairs, not {kind_of(answer)}")
+            raise refuse("wrong-type", f"train_pairs must return a list of pairs, not {kind_of(answer)}")
         if odd := [one for one in answer if type(one) not in (list, tuple) or len(one) != 2]:
-            raise refuse("no-pair", f'a join is a pair such as ("a", "n"); {odd[0]!r} is none')
+            raise refuse("no-pair", f'a join must be a pair such as ("a", "n"), not {odd[0]!r}')
         answer = [tuple(one) for one in answer]
         if answer != right_joins(words, count):
             wrong.append(((words, count), answer))
@@ -268,10 +267,10 @@ def test_the_most_frequent_pair_is_joined_again_and_again(train_pairs, cut, seed
     right = right_joins(words, count)
     sentence = f"for {words} and {count} the joins are {shown(right)}; yours are {shown(answer)}"
     if len(answer) != count:
-        raise refuse("wrong-number", f"{sentence}: {count} are asked for, and you give {len(answer)}")
+        raise refuse("wrong-number", f"{sentence}. There must be {count}, and you return {len(answer)}")
     for code, why, slip in TRAININGS:
-        require(not explained(slip, wrong), code, f"{sentence}: {why}")
+        require(not explained(slip, wrong), code, f"{sentence}. {why}")
     i = next(i for i in range(count) if answer[i] != right[i])
     often = counts([right_cut(word, right[:i]) for word in words])
-    yours = f"{shown([right[i]])} occurs {often[right[i]]} times there, and {shown([answer[i]])} {often[answer[i]]}"
-    raise refuse("differs", f"{sentence}: before join {i + 1}, {yours}")
+    yours = f"{shown([right[i]])} occurs {often[right[i]]} times, and {shown([answer[i]])} {often[answer[i]]}"
+    raise refuse("differs", f"{sentence}. Before join {i + 1}, {yours}")

@@ -1,12 +1,11 @@
 r"""Perplexity below 9
 
-The **perplexity** is $e^{\text{loss}}$: among how many letters a model hesitates, on average. The table of pairs comes
-to 10.7 on names that it has never seen.
+The **perplexity** is $e^{\text{loss}}$. It says among how many letters a model hesitates, on average. The table of
+pairs has 10.7 on names that it has never seen.
 
 Write `fit(model, rows)`: train the network and return it. `rows` are the 4,630 names to learn from, as in `train_step`,
-and `letter_loss(scores, letters)` looks away where a row is filled up. On 500 other names the perplexity must be at
-most 9. You choose the optimizer, the learning rate, the size of the batches and the number of steps. It may take
-some seconds.
+and `letter_loss(scores, letters)` ignores the padding. On 500 other names the perplexity must be at most 9. You choose
+the optimizer, the learning rate, the size of the batches and the number of steps. It may take some seconds.
 """
 
 import numpy as np
@@ -18,7 +17,7 @@ from tinygrad_lora.learn.exercise import PREAMBLE
 from tinygrad_lora.models.names import NameModel, encode, letter_loss
 
 HINTS = (
-    "`tl.compile_training_step(model, letter_loss, optimizer)` makes a step of your five parts, and a fast one: "
+    "`tl.compile_training_step(model, letter_loss, optimizer)` makes one fast step of the five parts: "
     "`step(rows[:, :-1], rows[:, 1:])`.",
     "Adam with 0.02, 16 names in a batch, and 800 steps or more. A rate that falls to 0 settles the network: "
     "`tl.linear(0.02, 0.0, steps)`.",
@@ -26,10 +25,10 @@ HINTS = (
     "`step = tl.compile_training_step(model, letter_loss, tl.Adam(model.parameters(), lr=0.01))`",
 )
 ABOUT = (
-    "A network that sees the whole beginning hesitates among fewer letters than a table that sees one. What counts is "
-    "the perplexity on names that were kept aside, because the others could be learned by heart."
+    "A network that sees the whole beginning hesitates among fewer letters than a table that sees one letter. What "
+    "counts is the perplexity on names that were kept aside, because the others could be learned by heart."
 )
-NEXT = "Train for ten times as many steps. Where does the perplexity of the other names turn, and what does it mean?"
+NEXT = "Train for ten times as many steps. When does the perplexity of the other names begin to rise, and why?"
 exercise = Exercise(
     "14-perplexity",
     __doc__,
@@ -77,18 +76,18 @@ def perplexity(model, rows):
 def test_it_hesitates_among_few_letters(fit):
     train, test = names()
     untrained, kept = NameModel(seed=1), encode(test)
-    model = returned(fit(NameModel(seed=1), encode(train)), tl.Layer, "fit", "it must give the network")
+    model = returned(fit(NameModel(seed=1), encode(train)), tl.Layer, "fit", "it must return the network")
     if type(model) is not NameModel:
         raise refuse("another-network", "fit must return the network that it was given, trained")
     reached, at_first = perplexity(model, kept), perplexity(untrained, kept)
-    sentence = f"on 500 other names the perplexity is {reached:.1f}, and at most {MOST} is asked for"
-    require(np.isfinite(reached), "diverged", f"{sentence}: the training exploded; take a smaller learning rate")
+    sentence = f"on 500 other names the perplexity is {reached:.1f}; it must be at most {MOST}"
+    require(np.isfinite(reached), "diverged", f"{sentence}. The training exploded; take a smaller learning rate")
     moved = any(
         (new.value != old.value).any() for new, old in zip(model.parameters(), untrained.parameters(), strict=True)
     )
-    require(moved, "not-trained", f"{sentence}: no number of the network has changed")
-    worse = f"{sentence}: it was {at_first:.1f} before; do the letters that came next stand in `rows[:, 1:]`?"
+    require(moved, "not-trained", f"{sentence}. No number of the network has changed")
+    worse = f"{sentence}. It was {at_first:.1f} before: is the rate too large, or the truth not `rows[:, 1:]`?"
     require(reached < at_first, "worse-than-before", worse)
-    table = f"{sentence}: the table of pairs has {PAIRS}; train longer, or with another learning rate"
+    table = f"{sentence}. The table of pairs has {PAIRS}; train longer, or with another learning rate"
     require(reached < PAIRS, "worse-than-pairs", table)
-    require(reached <= MOST, "above-threshold", f"{sentence}: more steps, or a rate that falls to 0 at the end")
+    require(reached <= MOST, "above-threshold", f"{sentence}. Take more steps, or let the rate fall to 0")

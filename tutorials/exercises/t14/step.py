@@ -1,12 +1,12 @@
 r"""A training step for names
 
 Each row of `rows` holds a name as 13 numbers: a dot, its letters, another dot, and then 27, which fills the row up. For
-".ada." it is 0, 1, 4, 1, 0, 27, 27 ... The network gives scores for 12 places, and each place is a question: which
+".ada." it is 0, 1, 4, 1, 0, 27, 27 ... The network returns scores for 12 places, and each place is a question: which
 letter comes next?
 
 Write `train_step(model, loss, optimizer, rows)`. It makes one step of training, and returns the loss before the step as
-a Python number. `loss(scores, letters)` compares the scores of all places with the letters that came next; where the
-letter is 27 it looks away.
+a Python number. `loss(scores, letters)` compares the scores of all places with the letters that came next. It ignores
+places where that letter is 27.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from tinygrad_lora.learn.authoring import Exercise, apart, as_number, refuse, re
 from tinygrad_lora.models.names import NameModel, encode, letter_loss
 
 HINTS = (
-    "What goes in, and what is the truth? For .ada. the network sees .ada and should say ada., moved by one.",
+    "What goes in, and what is the truth? For .ada. the network sees .ada and should say ada., the same moved by one.",
     "`rows[:, :-1]` leaves out the last number of each row, and `rows[:, 1:]` the first. Then come the five parts of a "
     "step, as in tutorial 07.",
     "`optimizer.zero_gradients()`, `value = loss(model(rows[:, :-1]), rows[:, 1:])`, `value.backward()`, "
     "`optimizer.step()`, `return float(value)`",
 )
 ABOUT = (
-    "A text is its own label: moved by one place, it says what should have come. With the causal mask one pass asks "
-    "all questions of a row at once, so a name of five letters trains six predictions."
+    "A text is its own label: moved by one place, it says what comes next. With the causal mask, one pass asks all "
+    "questions of a row at once, so a name of five letters trains six predictions."
 )
-NEXT = "Train on rows that were moved the other way. What does the model learn then, and what do its samples say?"
+NEXT = "Train on rows that are moved the other way. What does the model learn then, and what does it write?"
 exercise = Exercise(
     "14-step",
     __doc__,
@@ -121,19 +121,19 @@ def up_the_hill(model, loss, optimizer, rows):
 
 Slips = Sequence[tuple[str, str, Any]]
 SLIPS: Slips = (
-    ("not-shifted", "the truth is the letter that the network sees, so it learns to repeat it: take `rows[:, 1:]`",
+    ("not-shifted", "Your truth is the letter that the network sees, so it learns to repeat it; take `rows[:, 1:]`",
      with_other(after=slice(0, -1))),
-    ("shifted-back", "the network sees the later letter and is asked for the earlier one: swap the two",
+    ("shifted-back", "The network sees the later letter and is asked for the earlier one; swap the two",
      with_other(slice(1, None), slice(0, -1))),
-    ("repeats", "both parts begin with the first letter of the name: the dot must go in, to ask for that letter",
+    ("repeats", "Both parts begin with the first letter of the name; the dot must go in, to ask for that letter",
      with_other(slice(1, None), slice(1, None))),
-    ("not-zeroed", "gradients of the step before are still in the sum: zero them first", with_other(zero=False)),
-    ("not-updated", "no parameter has moved: call optimizer.step() after backward()", with_other(update=False)),
-    ("loss-after", "the loss was measured after the step; measure before", with_other(late=True)),
-    ("padding-counts", "what fills the rows up was turned into dots, and counts: leave it 27",
+    ("not-zeroed", "The gradients of the step before are still in the sum; zero them first", with_other(zero=False)),
+    ("not-updated", "No parameter has moved; call optimizer.step() after backward()", with_other(update=False)),
+    ("loss-after", "You measured the loss after the step; measure it before", with_other(late=True)),
+    ("padding-counts", "You turned the padding into dots, so it counts; leave it 27",
      with_other(all_27=True)),
-    ("one-step-a-name", "each name has a step of its own; make one step for all rows", summed),
-    ("uphill", "the step goes uphill: the gradient must be that of the loss, not of its negative", up_the_hill),
+    ("one-step-a-name", "You make a step for each name; make one step for all rows", summed),
+    ("uphill", "The step goes uphill; send back the loss, not its negative", up_the_hill),
 )  # fmt: skip
 
 
@@ -156,9 +156,9 @@ def test_the_network_learns_what_comes_next(train_step, seed):
             fits = close(answer, taken(slip, seed))
         except Exception:  # the slip does not get that far
             fits = False
-        require(not fits, code, f"{told(answer, expected)}: {why}")
+        require(not fits, code, f"{told(answer, expected)}. {why}")
     stays = np.abs(answer[1][0] - start_of(seed)).max() == 0
-    require(not stays, "not-updated", f"{told(answer, expected)}: no parameter has moved")
+    require(not stays, "not-updated", f"{told(answer, expected)}. No parameter has moved")
     raise refuse("differs", told(answer, expected))
 
 
@@ -169,12 +169,14 @@ def copy_of(step):
         try:
             return step(model, loss, optimizer, rows)
         except tl.errors.GradientError as error:
-            sentence = "optimizer.step() finds no gradients: backward() comes before it, and zero_gradients() first"
-            raise refuse("no-gradient", f"{sentence} ({error})") from None
+            if "no parameter has a gradient" not in str(error):
+                raise
+            sentence = "optimizer.step() finds no gradients: call zero_gradients(), then backward(), then step()"
+            raise refuse("no-gradient", sentence) from None
         except ValueError as error:
             if "has no row" not in str(error):
                 raise
-            sentence = "the network has 12 places, and a row 13 numbers: 12 go in, and 12 are the truth"
+            sentence = "the network has 12 places, and a row has 13 numbers: 12 go in, and 12 are the truth"
             raise refuse("whole-row", f"{sentence}: `rows[:, :-1]` and `rows[:, 1:]` ({error})") from None
 
     return careful

@@ -1,13 +1,13 @@
 r"""The error, and the size of a block
 
-A vector `x` is cut into blocks of `size` numbers, one after another; its length is a multiple of that. Each block is
-stored with a scale of its own, its largest size, and each number as the nearest of the `levels`. Reading it back gives
-other numbers, $\hat x$. Write two functions:
+A vector `x` is cut into blocks of `size` numbers, one after another; its length is a multiple of that. Each block has
+a scale of its own, the largest absolute value in it. Each number is divided by the scale, and stored as the nearest of
+the `levels`. Reading it back gives slightly different numbers, $\hat x$. Write two functions:
 
 * `relative_error(x, size, levels)`: the root of the mean square of $\hat x - x$, divided by the root of the mean square
   of $x$. No block of `x` is all zeros.
-* `bits_per_number(code_bits, scale_bits, size)`: how many bits each number takes, if a code has `code_bits` bits, and
-  the scale, which a block of `size` numbers shares, has `scale_bits`.
+* `bits_per_number(code_bits, scale_bits, size)`: how many bits each number takes. A code has `code_bits` bits. A block
+  of `size` numbers shares one scale, which has `scale_bits`.
 """
 
 import numpy as np
@@ -28,14 +28,14 @@ from tinygrad_lora.learn.authoring import (
 from ._levels import EVEN, NF4, UNEVEN, far_from_ties, largest, nearest, rounded
 
 HINTS = (
-    "`x.reshape(-1, size)` has a block in each row. Which axis is the largest size taken over?",
+    "`x.reshape(-1, size)` has a block in each row. Over which axis do you take the largest absolute value?",
     "With `keepdims=True` the scales are a column: then `blocks / scales` divides each row by its own.",
-    "`levels[np.abs((blocks / scales)[..., None] - levels).argmin(axis=-1)] * scales` is read back. For the bits: a "
-    "block takes `size * code_bits + scale_bits`.",
+    "`levels[np.abs((blocks / scales)[..., None] - levels).argmin(axis=-1)] * scales` are the numbers read back. For "
+    "the bits: a block takes `size * code_bits + scale_bits`.",
 )
 ABOUT = (
-    "Small blocks have a closer scale, so the levels fit better, and every scale takes memory. A block of 64 with a "
-    "scale of 32 bits makes 4 bits into 4.5."
+    "In small blocks the scale fits better, so the error is smaller, but every scale takes memory. A block of 64 with "
+    "a scale of 32 bits turns 4 bits into 4.5."
 )
 NEXT = "QLoRA stores the scales in 8 bits, and 256 of them share one more scale of 32 bits. How many bits is that?"
 exercise = Exercise("15-blocks", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
@@ -135,85 +135,44 @@ def not_scaled(x, size, levels):
 
 
 ERRORS = (
-    ("one-scale", "one scale for all of x; each block has its own", with_scales(lambda b: np.abs(b).max())),
-    (
-        "scale-across-blocks",
-        "the scale is taken across the blocks; take the largest of each row, axis=1",
-        with_scales(lambda b: np.abs(b).max(axis=0, keepdims=True)),
-    ),
-    ("interleaved", "a block is a run of neighbors: reshape(-1, size) has one in each row", interleaved),
-    (
-        "largest-without-sign",
-        "the scale is the largest size: without the sign",
-        with_scales(lambda b: b.max(axis=1, keepdims=True)),
-    ),
-    (
-        "mean-for-largest",
-        "the scale is the largest size, not the mean one",
-        with_scales(lambda b: np.abs(b).mean(axis=1, keepdims=True)),
-    ),
-    ("scale-forgotten", "what is read back must be multiplied by its scale", unscaled),
-    ("missing-root", "that is its square: take the root", of_blocks(lambda b, e: (e**2).mean() / (b**2).mean())),
-    ("not-relative", "divide by the size of x", of_blocks(lambda b, e: rms(e))),
-    (
-        "sum-for-mean",
-        "one of the two is a sum, and the other a mean",
-        of_blocks(lambda b, e: np.sqrt((e**2).sum()) / rms(b)),
-    ),
-    (
-        "absolute-for-square",
-        "those are mean sizes: square, take the mean, then the root",
-        of_blocks(lambda b, e: np.abs(e).mean() / np.abs(b).mean()),
-    ),
-    (
-        "number-by-number",
-        "that divides each error by its own number; divide once, at the end",
-        of_blocks(lambda b, e: rms(e / b)),
-    ),
-    (
-        "number-by-number",
-        "that divides each error by its own number; divide once, at the end",
-        of_blocks(lambda b, e: np.abs(e / b).mean()),
-    ),
-    (
-        "mean-of-blocks",
-        "that is the mean of the blocks' own relative errors; divide once, at the end",
-        of_blocks(lambda b, e: np.mean([rms(x) / rms(y) for x, y in zip(e, b, strict=True)])),
-    ),
-    (
-        "largest-for-mean",
-        "that is the largest error; take the root of the mean square",
-        of_blocks(lambda b, e: np.abs(e).max() / np.abs(b).max()),
-    ),
-    ("rounded-down", "a number goes to the nearest level, not to the next one below", rounded_down),
-    (
-        "number-of-blocks",
-        "size is how long a block is, not how many blocks there are: reshape(-1, size)",
-        lambda x, size, levels: right_error(x, len(x) // size, levels),
-    ),
-    (
-        "not-scaled",
-        "divide by the scale before you look for the nearest level",
-        not_scaled,
-    ),
-    (
-        "first-block",
-        "that is the error of the first block: is a `return` inside the loop?",
-        lambda x, size, levels: right_error(x[:size], size, levels),
-    ),
-    (
-        "mean-before-square",
-        "errors of both signs cancel: square them, then take the mean",
-        of_blocks(lambda b, e: abs(e.mean()) / rms(b)),
-    ),
-    (
-        "codes-for-levels",
-        "a code is an index: look its level up",
-        lambda x, size, levels: error_with_codes(x.reshape(-1, size), levels),
-    ),
-    ("percent", "that is in percent: 1 is all of x", lambda *case: 100 * right_error(*case)),
-    ("upside-down", "the other way around: the error divided by x", of_blocks(lambda b, e: rms(b) / rms(e))),
-)
+    ("one-scale", "You have one scale for all of x; each block must have its own",
+     with_scales(lambda b: np.abs(b).max())),
+    ("scale-across-blocks", "You take the scale across the blocks; take the largest of each row, axis=1",
+     with_scales(lambda b: np.abs(b).max(axis=0, keepdims=True))),
+    ("interleaved", "A block must be a run of neighbors; reshape(-1, size) has one in each row", interleaved),
+    ("largest-without-sign", "The scale must be the largest absolute value; you took the sign into account",
+     with_scales(lambda b: b.max(axis=1, keepdims=True))),
+    ("mean-for-largest", "The scale must be the largest absolute value, not the mean one",
+     with_scales(lambda b: np.abs(b).mean(axis=1, keepdims=True))),
+    ("scale-forgotten", "Multiply the levels by the scale of their block", unscaled),
+    ("missing-root", "That is the square of the error; take the root",
+     of_blocks(lambda b, e: (e**2).mean() / (b**2).mean())),
+    ("not-relative", "Divide by the root of the mean square of x", of_blocks(lambda b, e: rms(e))),
+    ("sum-for-mean", "One of your two squares is a sum, and the other a mean; take two means",
+     of_blocks(lambda b, e: np.sqrt((e**2).sum()) / rms(b))),
+    ("absolute-for-square", "You take means of absolute values; square, take the mean, then the root",
+     of_blocks(lambda b, e: np.abs(e).mean() / np.abs(b).mean())),
+    ("number-by-number", "You divide each error by its own number; divide once, at the end",
+     of_blocks(lambda b, e: rms(e / b))),
+    ("number-by-number", "You divide each error by its own number; divide once, at the end",
+     of_blocks(lambda b, e: np.abs(e / b).mean())),
+    ("mean-of-blocks", "You take the mean of the relative errors of the blocks; divide once, at the end",
+     of_blocks(lambda b, e: np.mean([rms(x) / rms(y) for x, y in zip(e, b, strict=True)]))),
+    ("largest-for-mean", "That is the largest error; take the root of the mean square",
+     of_blocks(lambda b, e: np.abs(e).max() / np.abs(b).max())),
+    ("rounded-down", "You round down; a number goes to the nearest level, not to the next one below", rounded_down),
+    ("number-of-blocks", "`size` is how long a block is, not how many blocks there are; reshape(-1, size)",
+     lambda x, size, levels: right_error(x, len(x) // size, levels)),
+    ("not-scaled", "Divide by the scale before you look for the nearest level", not_scaled),
+    ("first-block", "That is the error of the first block; is a `return` inside the loop?",
+     lambda x, size, levels: right_error(x[:size], size, levels)),
+    ("mean-before-square", "Errors of both signs cancel; square them, then take the mean",
+     of_blocks(lambda b, e: abs(e.mean()) / rms(b))),
+    ("codes-for-levels", "A code is an index; look up its level",
+     lambda x, size, levels: error_with_codes(x.reshape(-1, size), levels)),
+    ("percent", "That is in percent; do not multiply by 100", lambda *case: 100 * right_error(*case)),
+    ("upside-down", "You divide x by the error; divide the error by x", of_blocks(lambda b, e: rms(b) / rms(e))),
+)  # fmt: skip
 
 
 def vectors(seed, budget):
@@ -244,25 +203,22 @@ def test_the_error_of_blocks(relative_error, seed, budget):
     shown = example(
         x=x, scales=largest(blocks).ravel(), **{"read back": rounded(blocks, largest(blocks), levels).ravel()}
     )
-    code, why = explanation(wrong, ERRORS) or ("differs", "compare what is read back, number by number")
-    raise refuse(code, f"{sentence}: {why}", shown)
+    code, why = explanation(wrong, ERRORS) or ("differs", "Compare the numbers read back with x, one by one")
+    raise refuse(code, f"{sentence}. {why}", shown)
 
 
 BITS = (
-    ("scale-forgotten", "the scale takes memory, too", lambda c, s, n: c),
-    ("scale-for-each", "a block shares one scale", lambda c, s, n: c + s),
-    (
-        "upside-down",
-        "a block shares a scale, so each number has a part of it: scale_bits / size",
-        lambda c, s, n: c + n / s,
-    ),
-    ("whole-block", "that is a whole block; divide by its numbers", lambda c, s, n: n * c + s),
-    ("scale-multiplied", "each number has a part of the scale: divide", lambda c, s, n: c + s * n),
-    ("rounded", "a part of a bit counts: divide with /", lambda c, s, n: c + s // n),
-    ("code-divided", "each number has a whole code, and only the scale is shared", lambda c, s, n: (c + s) / n),
-    ("scale-alone", "the code takes memory, too", lambda c, s, n: s / n),
-    ("bits-for-bytes", "that is in bytes; a byte has 8 bits", lambda c, s, n: (c + s / n) / 8),
-)
+    ("scale-forgotten", "That is the code alone; the scale takes memory, too", lambda c, s, n: c),
+    ("scale-for-each", "The numbers of a block share one scale", lambda c, s, n: c + s),
+    ("upside-down", "The numbers of a block share its scale, so each has a part of it: scale_bits / size",
+     lambda c, s, n: c + n / s),
+    ("whole-block", "That is a whole block; divide by its numbers", lambda c, s, n: n * c + s),
+    ("scale-multiplied", "Each number has only a part of the scale; divide by size", lambda c, s, n: c + s * n),
+    ("rounded", "Parts of a bit count; divide with /", lambda c, s, n: c + s // n),
+    ("code-divided", "Each number has a whole code; only the scale is shared", lambda c, s, n: (c + s) / n),
+    ("scale-alone", "That is the scale alone; the code takes memory, too", lambda c, s, n: s / n),
+    ("bits-for-bytes", "That is in bytes; a byte has 8 bits", lambda c, s, n: (c + s / n) / 8),
+)  # fmt: skip
 
 
 @exercise.check(points=1)
@@ -278,5 +234,5 @@ def test_the_bits_of_a_number(bits_per_number, seed, budget):
         return
     answer, (c, s, n) = wrong[0]
     sentence = f"with codes of {c} bits, and a scale of {s} bits for {n} numbers, it is {number(c + s / n)}"
-    code, why = explanation(wrong, BITS) or ("differs", f"a block has {n} codes and one scale: {n * c + s} bits")
-    raise refuse(code, f"{sentence}; yours is {number(answer)}: {why}")
+    code, why = explanation(wrong, BITS) or ("differs", f"A block has {n} codes and one scale: {n * c + s} bits")
+    raise refuse(code, f"{sentence}; yours is {number(answer)}. {why}")

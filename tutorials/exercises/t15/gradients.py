@@ -5,7 +5,7 @@ A layer has its weight in codes, and an adapter beside it:
 $$y = x\,W + s\,(x A)\,B \qquad W = \mathrm{levels}[\mathrm{codes}] \cdot \mathrm{scales}$$
 
 `codes` has the shape (n, m), and `scales` has (n, 1): one scale for each row of the weight. Codes, scales and levels
-are frozen: nobody asks for their gradients.
+are frozen, so they need no gradients.
 
 Write `qlora_vjp(g, x, codes, scales, levels, A, B, s)`: the gradients of `x`, `A` and `B`, in this order, from the
 gradient `g` of `y`.
@@ -29,15 +29,15 @@ from tinygrad_lora.learn.authoring import (
 from ._levels import NF4
 
 HINTS = (
-    "First make W from the codes, as the forward does. Then it is a layer like that of tutorial 11.",
-    "x is used twice: by W and by A. So its gradient has two shares. That of W is g @ W.T.",
+    "First compute W from the codes, as on the way forward. Then it is a layer like that of tutorial 11.",
+    "x is used twice: by W and by A. So its gradient has two shares. The share that comes through W is g @ W.T.",
     "`back = s * (g @ B.T)`; then `g @ W.T + back @ A.T`, `x.T @ back` and `s * (x @ A).T @ g`.",
 )
 ABOUT = (
-    "Frozen means that nothing is asked about the weight itself: the gradient passes through it to what lies below, so "
-    "it must be read on the way back, too. A code could not be trained anyway: moved a little, it is no code."
+    "Frozen means that the weight itself gets no gradient; the gradient passes through it to the layers below, so "
+    "the weight is read on the way back, too. A code could not be trained anyway: moved a little, it is not a code."
 )
-NEXT = "Which of the three products with W-sized arrays did full fine-tuning need, and which one is left?"
+NEXT = "Full fine-tuning makes three products with arrays as large as W: x W, g W.T and x.T g. Which two are left?"
 exercise = Exercise("15-gradients", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
@@ -74,68 +74,43 @@ def of_x(W, share=1.0):
     )
 
 
-BLOCKED = "frozen means that W does not change, and not that nothing passes through it: g @ W.T is missing"
+BLOCKED = "Frozen means that W does not change; the gradient still passes through it, and g @ W.T is missing"
 MISTAKES = {
     "x": (
         ("base-blocked", BLOCKED, of_x(lambda c, scales, levels: 0.0 * c)),
-        ("adapter-forgotten", "x also goes through the adapter: s g B.T A.T is missing", of_x(weight, 0.0)),
-        (
-            "codes-for-weight",
-            "the codes stand for the weight, and are not it: levels[codes] * scales",
-            of_x(lambda c, *_: c),
-        ),
-        ("scales-forgotten", "the levels are not multiplied by the scales", of_x(lambda c, scales, levels: levels[c])),
-        ("levels-forgotten", "a code is an index: look its level up", of_x(lambda c, scales, levels: c * scales)),
-        ("missing-factor", "s is missing in the share of the adapter", of_x(weight, lambda s: 1.0)),
-        ("factor-twice", "s is in the share of the adapter twice", of_x(weight, lambda s: s * s)),
-        (
-            "factor-on-base",
-            "s belongs to the adapter alone, not to W",
-            lambda *case: case[-1] * of_x(weight, lambda s: 1.0)(*case),
-        ),
-        ("wrong-sign", "the two shares are added", of_x(weight, -1.0)),
+        ("adapter-forgotten", "The input x also goes through the adapter; s * g @ B.T @ A.T is missing",
+         of_x(weight, 0.0)),
+        ("codes-for-weight", "You use the codes in place of the weight; the weight is levels[codes] * scales",
+         of_x(lambda c, *_: c)),
+        ("scales-forgotten", "The levels are not multiplied by the scales", of_x(lambda c, scales, levels: levels[c])),
+        ("levels-forgotten", "A code is an index; look up its level", of_x(lambda c, scales, levels: c * scales)),
+        ("missing-factor", "The factor s is missing in the share of the adapter", of_x(weight, lambda s: 1.0)),
+        ("factor-twice", "The factor s is in the share of the adapter twice", of_x(weight, lambda s: s * s)),
+        ("factor-on-base", "The factor s belongs to the adapter alone, not to W",
+         lambda *case: case[-1] * of_x(weight, lambda s: 1.0)(*case)),
+        ("wrong-sign", "Add the two shares, do not subtract one", of_x(weight, -1.0)),
     ),
     "A": (
-        ("missing-factor", "s is missing", lambda *case: right_gradients(*case)["A"] / case[-1]),
-        (
-            "mean-over-batch",
-            "you divide by the number of rows; the mean belongs to the loss, and is in g",
-            lambda *case: right_gradients(*case)["A"] / len(case[1]),
-        ),
-        ("factor-twice", "s is in it twice", lambda *case: right_gradients(*case)["A"] * case[-1]),
-        (
-            "zero",
-            "the adapter is what is trained: its gradient is not zero",
-            lambda *case: 0 * right_gradients(*case)["A"],
-        ),
-        ("wrong-sign", "the sign is wrong", lambda *case: -right_gradients(*case)["A"]),
-        (
-            "missing-upstream",
-            "the gradient that flows in, g, is not in it",
-            lambda g, *rest: right_gradients(np.ones_like(g), *rest)["A"],
-        ),
+        ("missing-factor", "The factor s is missing", lambda *case: right_gradients(*case)["A"] / case[-1]),
+        ("mean-over-batch", "You divide by the number of rows; the mean belongs to the loss, and is already in g",
+         lambda *case: right_gradients(*case)["A"] / len(case[1])),
+        ("factor-twice", "The factor s is in it twice", lambda *case: right_gradients(*case)["A"] * case[-1]),
+        ("zero", "The adapter is trained, so its gradient is not zero", lambda *case: 0 * right_gradients(*case)["A"]),
+        ("wrong-sign", "The sign is wrong", lambda *case: -right_gradients(*case)["A"]),
+        ("missing-upstream", "The gradient that flows in, g, is missing",
+         lambda g, *rest: right_gradients(np.ones_like(g), *rest)["A"]),
     ),
     "B": (
-        ("missing-factor", "s is missing", lambda *case: right_gradients(*case)["B"] / case[-1]),
-        (
-            "mean-over-batch",
-            "you divide by the number of rows; the mean belongs to the loss, and is in g",
-            lambda *case: right_gradients(*case)["B"] / len(case[1]),
-        ),
-        ("factor-twice", "s is in it twice", lambda *case: right_gradients(*case)["B"] * case[-1]),
-        (
-            "zero",
-            "the adapter is what is trained: its gradient is not zero",
-            lambda *case: 0 * right_gradients(*case)["B"],
-        ),
-        ("wrong-sign", "the sign is wrong", lambda *case: -right_gradients(*case)["B"]),
-        (
-            "missing-upstream",
-            "the gradient that flows in, g, is not in it",
-            lambda g, *rest: right_gradients(np.ones_like(g), *rest)["B"],
-        ),
+        ("missing-factor", "The factor s is missing", lambda *case: right_gradients(*case)["B"] / case[-1]),
+        ("mean-over-batch", "You divide by the number of rows; the mean belongs to the loss, and is already in g",
+         lambda *case: right_gradients(*case)["B"] / len(case[1])),
+        ("factor-twice", "The factor s is in it twice", lambda *case: right_gradients(*case)["B"] * case[-1]),
+        ("zero", "The adapter is trained, so its gradient is not zero", lambda *case: 0 * right_gradients(*case)["B"]),
+        ("wrong-sign", "The sign is wrong", lambda *case: -right_gradients(*case)["B"]),
+        ("missing-upstream", "The gradient that flows in, g, is missing",
+         lambda g, *rest: right_gradients(np.ones_like(g), *rest)["B"]),
     ),
-}
+}  # fmt: skip
 
 
 def layers(seed, budget):
@@ -155,9 +130,9 @@ def judge(qlora_vjp, names, seed, budget):
     for case in layers(seed, budget):
         answer, right = qlora_vjp(*case), right_gradients(*case)
         if type(answer) not in (tuple, list) or len(answer) != 3:
-            given = kind_of(answer) if type(answer) not in (tuple, list) else f"{len(answer)} things"
+            given = kind_of(answer) if type(answer) not in (tuple, list) else f"{len(answer)} values"
             code = "no-return" if answer is None else "count"
-            raise refuse(code, f"qlora_vjp gave {given}; return three arrays, the gradients of x, A and B")
+            raise refuse(code, f"qlora_vjp returns {given}; return three arrays, the gradients of x, A and B")
         gradients = dict(zip("xAB", answer, strict=True))
         for name in names:
             gradient = as_array(gradients[name], f"the gradient of {name}", right[name].shape)
@@ -170,8 +145,8 @@ def judge(qlora_vjp, names, seed, budget):
             g, x, codes, scales, levels, A, B, s = case
             arrays = {"W": weight(codes, scales, levels), "A": A, "B": B, "x": x, "g": g}
             sentence = f"the gradient of {name} is off for s = {s:g}: {worst(gradient, right)}"
-            code, why = explanation(cases, MISTAKES[name]) or ("differs", "write its product down, with all factors")
-            raise refuse(code, f"{sentence}: {why}", example(gradient, right, **arrays))
+            code, why = explanation(cases, MISTAKES[name]) or ("differs", "Write down its product, with all factors")
+            raise refuse(code, f"{sentence}. {why}", example(gradient, right, **arrays))
 
 
 @exercise.check(points=3)

@@ -1,11 +1,11 @@
 r"""Two codes in a byte
 
-The smallest thing that a computer stores is a byte: 8 bits, a whole number from 0 to 255. A code of four bits is one
-from 0 to 15, so two of them fit: `16 * first + second`. The first of each pair is in the high half. Write two
+The smallest unit of memory is a byte: 8 bits, a whole number from 0 to 255. A code of four bits is a whole number from
+0 to 15, so two codes fit into a byte: `16 * first + second`. The first of each pair is in the high half. Write two
 functions:
 
 * `pack(codes)` gets an array with an even number of codes. It returns an array half as long, of dtype `np.uint8`.
-* `unpack(packed)` returns all codes again, in their order.
+* `unpack(packed)` returns all the codes again, in their order.
 """
 
 import numpy as np
@@ -57,51 +57,34 @@ def right_bytes(codes):
 
 
 PACKING = (
-    ("low-half-first", "the first of a pair is in the high half: 16 times the first", lambda c: c[::2] + 16 * c[1::2]),
-    ("halves-for-pairs", "a pair is two neighbors", lambda c: 16 * c[: len(c) // 2] + c[len(c) // 2 :]),
-    ("factor", "four bits count to 15, so the first is worth 16", lambda c: 15 * c[::2] + c[1::2]),
-    ("factor", "the first is shifted by four bits, and that is times 16", lambda c: 4 * c[::2] + c[1::2]),
-    ("factor", "ten is for digits; four bits make 16", lambda c: 10 * c[::2] + c[1::2]),
-    ("added", "the first counts 16 times as much, or else nobody can take them apart", lambda c: c[::2] + c[1::2]),
-    ("first-only", "the second of each pair is lost", lambda c: 16 * c[::2]),
-    ("multiplied", "16 times the first, plus the second", lambda c: 16 * c[::2] * c[1::2] % 256),
-    (
-        "overflow",
-        "int8 ends at 127, and a byte of two codes goes up to 255: np.uint8",
-        lambda c: right_bytes(c).astype(np.int8),
-    ),
-    ("not-packed", "those are the codes; put two into each byte", lambda c: c),
-)
+    ("low-half-first", "The first of a pair is in the high half; multiply the first by 16",
+     lambda c: c[::2] + 16 * c[1::2]),
+    ("halves-for-pairs", "You pair the two halves of the array; a pair is two neighbors",
+     lambda c: 16 * c[: len(c) // 2] + c[len(c) // 2 :]),
+    ("factor", "Four bits hold 16 values, 0 to 15, so multiply the first by 16, not by 15",
+     lambda c: 15 * c[::2] + c[1::2]),
+    ("factor", "A shift by four bits is a product with 16, not with 4", lambda c: 4 * c[::2] + c[1::2]),
+    ("factor", "Ten is for decimal digits; with four bits it is 16", lambda c: 10 * c[::2] + c[1::2]),
+    ("added", "Multiply the first by 16, or nobody can separate the two again", lambda c: c[::2] + c[1::2]),
+    ("first-only", "The second code of each pair is lost", lambda c: 16 * c[::2]),
+    ("multiplied", "Add the second; do not multiply by it", lambda c: 16 * c[::2] * c[1::2] % 256),
+    ("overflow", "np.int8 ends at 127, but two codes in a byte go up to 255; take np.uint8",
+     lambda c: right_bytes(c).astype(np.int8)),
+    ("not-packed", "Those are the codes themselves; put two into each byte", lambda c: c),
+)  # fmt: skip
 READING = (
-    (
-        "not-interleaved",
-        "all first ones come before all second ones; they take turns",
-        lambda p: np.concatenate([p // 16, p % 16]),
-    ),
-    (
-        "low-half-first",
-        "the high half is the first of its pair",
-        lambda p: np.stack([p % 16, p // 16], axis=1).ravel(),
-    ),
-    ("first-only", "the low halves are lost", lambda p: p // 16),
-    ("second-only", "the high halves are lost", lambda p: p % 16),
-    (
-        "not-shifted",
-        "the high half must be divided by 16",
-        lambda p: np.stack([p // 16 * 16, p % 16], axis=1).ravel(),
-    ),
-    (
-        "factor",
-        "four bits count to 15, so the first is worth 16",
-        lambda p: np.stack([p // 15, p % 15], axis=1).ravel(),
-    ),
-    (
-        "true-division",
-        "a code is a whole number: divide with //",
-        lambda p: np.stack([p / 16, p % 16], axis=1).ravel(),
-    ),
-    ("not-flat", "the codes stand in pairs; make them one row", lambda p: np.stack([p // 16, p % 16], axis=1)),
-)
+    ("not-interleaved", "You return all first codes, then all second ones; the two must alternate",
+     lambda p: np.concatenate([p // 16, p % 16])),
+    ("low-half-first", "The high half must be the first of its pair",
+     lambda p: np.stack([p % 16, p // 16], axis=1).ravel()),
+    ("first-only", "The low halves are lost", lambda p: p // 16),
+    ("second-only", "The high halves are lost", lambda p: p % 16),
+    ("not-shifted", "The high half must be divided by 16", lambda p: np.stack([p // 16 * 16, p % 16], axis=1).ravel()),
+    ("factor", "Four bits hold 16 values, 0 to 15, so divide by 16, not by 15",
+     lambda p: np.stack([p // 15, p % 15], axis=1).ravel()),
+    ("true-division", "A code is a whole number: divide with //", lambda p: np.stack([p / 16, p % 16], axis=1).ravel()),
+    ("not-flat", "The codes are in pairs; make one row of them", lambda p: np.stack([p // 16, p % 16], axis=1)),
+)  # fmt: skip
 
 
 def cases(seed, budget):
@@ -122,10 +105,13 @@ def test_a_byte_holds_two_codes(pack, seed, budget):
     if wrong:
         packed, (codes,) = wrong[0]
         sentence = f"codes {written(codes)} are the bytes {written(right_bytes(codes))}; yours are {written(packed)}"
-        code, why = explanation(wrong, PACKING) or ("differs", "16 times the first of a pair, plus the second")
-        raise refuse(code, f"{sentence}: {why}")
+        code, why = explanation(wrong, PACKING) or (
+            "differs",
+            "A byte is 16 times the first of a pair, plus the second",
+        )
+        raise refuse(code, f"{sentence}. {why}")
     kind = getattr(answer, "dtype", None)
-    sentence = f"the numbers are right, and take {getattr(kind, 'itemsize', 8)} bytes each ({kind}): .astype(np.uint8)"
+    sentence = f"the numbers are right, but of type {kind or type(answer).__name__}: return them with .astype(np.uint8)"
     require(kind == np.uint8, "not-bytes", sentence)
 
 
@@ -142,5 +128,5 @@ def test_the_codes_come_back(unpack, seed, budget):
     answer, (packed,) = wrong[0]
     right = np.stack([packed // 16, packed % 16], axis=1).ravel()
     sentence = f"bytes {written(packed)} hold the codes {written(right)}; yours are {written(answer)}"
-    code, why = explanation(wrong, READING) or ("differs", "16 times the first of a pair, plus the second, is a byte")
-    raise refuse(code, f"{sentence}: {why}")
+    code, why = explanation(wrong, READING) or ("differs", "A byte is 16 times the first of a pair, plus the second")
+    raise refuse(code, f"{sentence}. {why}")

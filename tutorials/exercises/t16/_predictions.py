@@ -14,27 +14,27 @@ def convolved(x, weight, **settings):
 @prediction("16-edge", a=(7, 9, 12))
 def at_an_edge(a):
     """A row of pixels is 2, 2, {a}, {a}. The kernel -2, 1, 1 lies on its first three. Multiply number by number, and
-    add up. What comes out?"""
+    add up. What is the result?"""
     yield (
         float(convolved([[2, 2, a, a]], [[-2, 1, 1]])[0, 0]),
-        "Where all pixels are alike nothing comes out; here the ink changes, so something does",
+        "Where all pixels are alike the result is 0; here the ink changes, so it is not",
     )
-    yield "flipped", 4 - 2 * a, "that is the kernel turned around; it lies on the pixels as it is"
+    yield "flipped", 4 - 2 * a, "that is with the kernel reversed; it lies on the pixels as it is"
     yield "sign-ignored", 6 + a, "the first weight is negative"
     yield "not-summed", -4, "that is the first product alone; add up all of them"
 
 
 @prediction("16-moved", n=(1, 2))
 def moved_image(n):
-    """A kernel has slid over an image and has left a map of numbers. Move the image by {n} to the right. What becomes
-    of the map?"""
+    """A kernel slides over an image and leaves a map of numbers. Move the image by {n} to the right. What happens to
+    the map?"""
     image = np.zeros((8, 10))
     image[2:5, 2:5] = np.arange(1, 10).reshape(3, 3)
     kernel = np.arange(9).reshape(3, 3)
     same = np.array_equal(np.roll(convolved(image, kernel), n, 1), convolved(np.roll(image, n, 1), kernel))
     moves = f"it moves by {n}, too"
     yield moves if same else "all of it changes", "The same numbers meet the same weights, only elsewhere"
-    yield "position-ignored", "it stays as it is", "a map says where something is, and now it is elsewhere"
+    yield "position-ignored", "it stays as it is", "the map says where something is, and now it is elsewhere"
     yield "dense-layer", "it becomes another map", "the kernel is the same at every place, so what does it see there?"
 
 
@@ -43,33 +43,37 @@ def shape_of_the_output(channels, outputs, size):
     """One image has {channels} channels of 8 by 8. There are {outputs} kernels of {size} by {size}, and no padding.
     What is the shape of the output, as (batch, outputs, height, width)?"""
     shape = tl.conv2d(np.ones((1, channels, 8, 8)), np.ones((outputs, channels, size, size))).shape
-    yield shape, "There is a channel for each kernel, and a row for each place where a kernel can start"
+    yield shape, "One channel for each kernel, and one row for each place where a kernel can start"
     yield "size-kept", (1, outputs, 8, 8), "a kernel cannot start at the last pixel: it would stick out"
-    yield "channels-kept", (1, channels, *shape[2:]), "each kernel sees all channels, and gives one number at a place"
+    yield (
+        "channels-kept",
+        (1, channels, *shape[2:]),
+        "each kernel sees all channels, and yields one number at each place",
+    )
     yield "channels-multiplied", (1, channels * outputs, *shape[2:]), "a kernel adds up what it sees in all channels"
     yield "missing-one", (*shape[:2], 8 - size, 8 - size), "the first place counts as well"
 
 
 @prediction("16-patches", size=(3, 2, 5))
 def numbers_of_the_patches(size):
-    """An image has 8 by 8 pixels. A window of {size} by {size} slides over it in steps of one. How many numbers have
-    all its patches together?"""
+    """An image has 8 by 8 pixels. A window of {size} by {size} slides over it in steps of one. How many numbers do
+    all its patches hold together?"""
     places = (8 - size + 1) ** 2
-    yield places * size**2, "A number for each place and for each pixel of the window: most pixels are copied often"
-    yield "no-overlap", 64, "that is the image, and patches overlap: a pixel is in several of them"
-    yield "one-number-each", places, "that is how many places there are, and a patch has several numbers"
-    yield "size-kept", 64 * size**2, "not every pixel is the start of a window: some would stick out"
+    yield places * size**2, "For each place, one number for each pixel of the window: most pixels are copied often"
+    yield "no-overlap", 64, "that is the image, but patches overlap: a pixel is in several of them"
+    yield "one-number-each", places, "that is the number of places, but each patch has several numbers"
+    yield "size-kept", 64 * size**2, "not every pixel is the start of a window: some windows would stick out"
 
 
 @prediction("16-uses", size=(3, 2, 4))
 def uses_of_a_pixel(size):
-    """A window of {size} by {size} slides over a large image in steps of one. It takes the sum of what it sees. All
-    these sums go into one total. What is the gradient of a pixel in the middle?"""
+    """A window of {size} by {size} slides over a large image in steps of one. At each place it adds up the pixels that
+    it sees, and all these sums are added to one total. What is the gradient of a pixel in the middle?"""
     x = tl.parameter(np.zeros((1, 1, 16, 16)))
     tl.sum(tl.conv2d(x, np.ones((1, 1, size, size)))).backward()
-    yield float(x.gradient[0, 0, 8, 8]), "The pixel is in so many windows, and each of them adds its share"
-    yield "one-use", 1, "that is the share of one window, and several see this pixel"
-    yield "one-axis", size, "that counts the windows in one row, and there are several rows of them"
+    yield float(x.gradient[0, 0, 8, 8]), "The pixel is in that many windows, and each of them adds its share"
+    yield "one-use", 1, "that is the share of one window, but several see this pixel"
+    yield "one-axis", size, "that counts the windows in one row, but there are several rows of them"
 
 
 @prediction("16-tie", g=(6, 8, 10))
@@ -78,9 +82,9 @@ def two_equal_numbers(g):
     of it does the second 7 get?"""
     x = tl.parameter(np.array([[[[4.0, 7.0], [7.0, 1.0]]]]))
     tl.sum(tl.max_pool(x, 2) * float(g)).backward()
-    yield float(x.gradient[0, 0, 1, 0]), "The first one gets all: somebody has to decide, and so it is agreed"
-    yield "every-maximum", g, "then both would get all of it, and twice as much would flow back as came in"
-    yield "shared", g / 2, "that would be fair, but it is agreed that one of them gets everything"
+    yield float(x.gradient[0, 0, 1, 0]), "The first one gets all of it, by agreement: at a tie somebody has to decide"
+    yield "every-maximum", g, "then both would get all of it, and twice as much would flow back as flows in"
+    yield "shared", g / 2, "that would be fair, but by agreement the first one gets everything"
 
 
 @prediction("16-larger-image", n=(2, 3))
@@ -94,6 +98,6 @@ def parameters_of_a_larger_image(n):
     yield (
         "dense-layer",
         f"{n**2} times as many",
-        "that is how many more pixels there are; has a kernel seen their number?",
+        "the number of pixels grows that much; does a kernel depend on it?",
     )
     yield "dense-layer", f"{n} times as many", "a kernel does not know how large the image is"

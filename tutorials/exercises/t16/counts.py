@@ -4,24 +4,24 @@ A convolution has `outputs` kernels of `size` by `size`. Each kernel runs throug
 has one bias. Write two functions that count parameters, biases included:
 
 * `convolution_size(channels, outputs, size)`: those of the convolution.
-* `dense_size(channels, height, width, outputs, size)`: those of a dense layer that could take its place. It takes all
-  numbers of the image, and gives as many numbers as the convolution does with stride 1 and no padding. A dense layer
-  has one bias for each number that it gives.
+* `dense_size(channels, height, width, outputs, size)`: those of a dense layer that could replace it. Its inputs are all
+  numbers of the image. It has as many outputs as the convolution has numbers, with stride 1 and no padding. A dense
+  layer has one bias for each of its outputs.
 """
 
 from tinygrad_lora.learn.authoring import Exercise, as_whole, counted, explanation, generators, refuse
 
 HINTS = (
-    "How many numbers has one kernel? It is a block of channels times size times size.",
+    "How many numbers does one kernel have? It is a block of channels times size times size.",
     "A dense layer from n numbers to m has n times m weights and m biases. Here n is channels * height * width.",
     "`outputs * (channels * size**2 + 1)`, and with `m = outputs * (height - size + 1) * (width - size + 1)`: "
     "`(channels * height * width + 1) * m`",
 )
 ABOUT = (
     "The kernels of a convolution do not know how large the image is: the same few numbers are used at every place. "
-    "A dense layer has numbers of its own for each pair of an input and an output."
+    "A dense layer has a weight of its own for each pair of an input and an output."
 )
-NEXT = "Count the multiplications in place of the parameters. Is the convolution ahead by as much there?"
+NEXT = "Count multiplications and not parameters. Does the convolution save as much there?"
 exercise = Exercise("16-counts", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
@@ -65,88 +65,49 @@ def dense(c, h, w, o, k):
 
 
 OF_CONVOLUTION = (  # what explains all answers that are wrong
-    ("no-bias", "each kernel has a bias", lambda c, o, k: o * c * k * k),
-    ("one-bias", "each kernel has a bias of its own, not one for all", lambda c, o, k: o * c * k * k + 1),
-    ("bias-for-each-channel", "a kernel has one bias, for all channels together", lambda c, o, k: o * c * (k * k + 1)),
-    (
-        "bias-for-each-channel",
-        "there is a bias for each kernel, not for each channel",
-        lambda c, o, k: o * c * k * k + c,
-    ),
-    ("bias-for-each-weight", "there is a bias for each kernel, not for each weight", lambda c, o, k: 2 * o * c * k * k),
-    ("one-channel", "a kernel runs through all channels: times channels", lambda c, o, k: o * (k * k + 1)),
-    ("one-channel", "a kernel runs through all channels, and has a bias", lambda c, o, k: o * k * k),
-    ("one-kernel", "that is one kernel: times outputs", lambda c, o, k: c * k * k + 1),
-    ("not-squared", "a kernel has size times size numbers for each channel", lambda c, o, k: o * (c * k + 1)),
-    ("doubled-for-squared", "size**2 is size times size, not twice the size", lambda c, o, k: o * (c * 2 * k + 1)),
-    (
-        "added",
-        "outputs and channels are multiplied: every kernel sees every channel",
-        lambda c, o, k: (o + c) * k * k + o,
-    ),
-    ("channels-swapped", "there is a bias for each output, not for each channel", lambda c, o, k: c * (o * k * k + 1)),
-)
+    ("no-bias", "The biases are missing; each kernel has one", lambda c, o, k: o * c * k * k),
+    ("one-bias", "Each kernel has a bias of its own, not one for all", lambda c, o, k: o * c * k * k + 1),
+    ("bias-for-each-channel", "A kernel has one bias, for all channels together", lambda c, o, k: o * c * (k * k + 1)),
+    ("bias-for-each-channel", "There is a bias for each kernel, not for each channel",
+     lambda c, o, k: o * c * k * k + c),
+    ("bias-for-each-weight", "There is a bias for each kernel, not for each weight", lambda c, o, k: 2 * o * c * k * k),
+    ("one-channel", "A kernel runs through all channels; multiply by channels", lambda c, o, k: o * (k * k + 1)),
+    ("one-channel", "A kernel runs through all channels, and has a bias; both are missing", lambda c, o, k: o * k * k),
+    ("one-kernel", "That is one kernel; multiply by outputs", lambda c, o, k: c * k * k + 1),
+    ("not-squared", "A kernel has size times size numbers for each channel", lambda c, o, k: o * (c * k + 1)),
+    ("doubled-for-squared", "`size**2` is size times size, not twice the size", lambda c, o, k: o * (c * 2 * k + 1)),
+    ("added", "Multiply outputs by channels, do not add them: every kernel sees every channel",
+     lambda c, o, k: (o + c) * k * k + o),
+    ("channels-swapped", "There is a bias for each output, not for each channel", lambda c, o, k: c * (o * k * k + 1)),
+)  # fmt: skip
 OF_DENSE = (
-    ("no-bias", "each number that it gives has a bias", lambda *case: weights(*case)),
-    ("one-bias", "each number that it gives has a bias of its own", lambda c, h, w, o, k: weights(c, h, w, o, k) + 1),
-    (
-        "bias-for-each-output",
-        "a dense layer has a bias for each number that it gives, not for each kernel",
-        lambda c, h, w, o, k: weights(c, h, w, o, k) + o,
-    ),
-    (
-        "bias-for-each-input",
-        "the biases belong to the numbers that it gives, not to those that it takes",
-        lambda c, h, w, o, k: weights(c, h, w, o, k) + c * h * w,
-    ),
-    (
-        "one-place",
-        "that gives one number for each kernel; the convolution gives one for each place, too",
-        lambda c, h, w, o, k: (c * h * w + 1) * o,
-    ),
-    (
-        "size-kept",
-        "without padding there are fewer places than pixels: height - size + 1 down",
-        lambda c, h, w, o, k: (c * h * w + 1) * o * h * w,
-    ),
-    (
-        "missing-one",
-        "there are height - size + 1 places down: count the first one",
-        lambda c, h, w, o, k: (c * h * w + 1) * o * (h - k) * (w - k),
-    ),
-    (
-        "one-channel",
-        "it takes the numbers of all channels",
-        lambda c, h, w, o, k: (h * w + 1) * o * (h - k + 1) * (w - k + 1),
-    ),
-    (
-        "one-kernel",
-        "the convolution gives outputs numbers at each place",
-        lambda c, h, w, o, k: (c * h * w + 1) * (h - k + 1) * (w - k + 1),
-    ),
-    (
-        "only-weights-of-a-patch",
-        "a dense layer takes all pixels, not those of one patch",
-        lambda c, h, w, o, k: (c * k * k + 1) * o * (h - k + 1) * (w - k + 1),
-    ),
-    ("height-for-width", "the height stands for the width as well", lambda c, h, w, o, k: dense(c, h, h, o, k)),
-    ("convolution", "that is the convolution itself", lambda c, h, w, o, k: conv(c, o, k)),
-    (
-        "outputs",
-        "that is how many numbers it gives; it has a weight for each pair of an input and an output",
-        lambda c, h, w, o, k: o * (h - k + 1) * (w - k + 1),
-    ),
-    (
-        "inputs",
-        "that is how many numbers it takes; it has a weight for each pair of an input and an output",
-        lambda c, h, w, o, k: c * h * w,
-    ),
-    (
-        "added",
-        "it has a weight for each pair of an input and an output: multiply",
-        lambda c, h, w, o, k: c * h * w + 2 * o * (h - k + 1) * (w - k + 1),
-    ),
-)
+    ("no-bias", "The biases are missing; each output of the layer has one", lambda *case: weights(*case)),
+    ("one-bias", "Each output of the layer has a bias of its own", lambda c, h, w, o, k: weights(c, h, w, o, k) + 1),
+    ("bias-for-each-output", "A dense layer has a bias for each of its outputs, not for each kernel",
+     lambda c, h, w, o, k: weights(c, h, w, o, k) + o),
+    ("bias-for-each-input", "The biases belong to the outputs of the layer, not to its inputs",
+     lambda c, h, w, o, k: weights(c, h, w, o, k) + c * h * w),
+    ("one-place", "That is one output for each kernel; there must be one for each kernel and place",
+     lambda c, h, w, o, k: (c * h * w + 1) * o),
+    ("size-kept", "Without padding there are fewer places than pixels: height - size + 1 down",
+     lambda c, h, w, o, k: (c * h * w + 1) * o * h * w),
+    ("missing-one", "There are height - size + 1 places down; count the first one, too",
+     lambda c, h, w, o, k: (c * h * w + 1) * o * (h - k) * (w - k)),
+    ("one-channel", "The inputs are the numbers of all channels",
+     lambda c, h, w, o, k: (h * w + 1) * o * (h - k + 1) * (w - k + 1)),
+    ("one-kernel", "There is an output for each kernel at each place; multiply by outputs",
+     lambda c, h, w, o, k: (c * h * w + 1) * (h - k + 1) * (w - k + 1)),
+    ("only-weights-of-a-patch", "The inputs of a dense layer are all pixels, not those of one patch",
+     lambda c, h, w, o, k: (c * k * k + 1) * o * (h - k + 1) * (w - k + 1)),
+    ("height-for-width", "You take the height for the width as well", lambda c, h, w, o, k: dense(c, h, h, o, k)),
+    ("convolution", "That is the convolution itself", lambda c, h, w, o, k: conv(c, o, k)),
+    ("outputs", "That is the number of outputs; there is a weight for each pair of an input and an output",
+     lambda c, h, w, o, k: o * (h - k + 1) * (w - k + 1)),
+    ("inputs", "That is the number of inputs; there is a weight for each pair of an input and an output",
+     lambda c, h, w, o, k: c * h * w),
+    ("added", "There is a weight for each pair of an input and an output; multiply",
+     lambda c, h, w, o, k: c * h * w + 2 * o * (h - k + 1) * (w - k + 1)),
+)  # fmt: skip
 
 
 def weights(c, h, w, o, k):
@@ -161,7 +122,7 @@ def judge(wrong, right, mistakes, words):
     answer, case = wrong[0]
     sentence = f"{words(*case)} it is {right(*case):,}; yours is {answer:,}"
     if mistake := explanation(wrong, mistakes):
-        raise refuse(mistake[0], f"{sentence}: {mistake[1]}")
+        raise refuse(mistake[0], f"{sentence}. {mistake[1]}")
     raise refuse("wrong-count", sentence)
 
 

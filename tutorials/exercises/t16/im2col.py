@@ -1,13 +1,13 @@
 r"""Patches as rows
 
 `x` is one image of shape (channels, height, width). A window of `size` = (rows, columns) slides over it in steps of
-`stride`, without padding. What it sees at one place, in all channels, is a **patch**.
+`stride`, without padding. The numbers that it sees at one place, in all channels, are a **patch**.
 
 Write `im2col(x, size, stride)`. It returns a matrix with one row for each place: the numbers of its patch. Two orders
 matter:
 
-* the places go as one reads: from left to right, then down;
-* the numbers of a patch go channel by channel, and in each channel as one reads. That is the order of `patch.ravel()`.
+* the places come in reading order: from left to right, then down;
+* the numbers of a patch come channel by channel, and in each channel in reading order, as in `patch.ravel()`.
 
 Then a convolution is one product: `im2col(x, size, stride) @ weight.reshape(outputs, -1).T`.
 """
@@ -25,8 +25,8 @@ HINTS = (
     "Collect `patch.ravel()` in a list, and return `np.array(list)`.",
 )
 ABOUT = (
-    "A pixel is copied into every patch that sees it, and after that a convolution is a product of two matrices. "
-    "Many libraries do this: nothing on a computer is tuned as well as the product of matrices."
+    "A pixel is copied into every patch that contains it; after that, a convolution is a product of two matrices. "
+    "Many libraries do this, because no other computation is as well tuned as the matrix product."
 )
 NEXT = "How many times as large as the image is the matrix of its patches, for a kernel of 3 by 3 and stride 1?"
 exercise = Exercise("16-im2col", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
@@ -96,110 +96,76 @@ def tiles(x, size, stride):
     ])  # fmt: skip
 
 
-LAST = "the last start is missing: it is height - rows, or width - columns, and a range ends before its end"
+LAST = "The last start is missing; it is height - rows, or width - columns, and a range stops before its end"
 MISTAKES = (
-    ("patches-as-columns", "each patch is a column; it must be a row", lambda *case: ordered(0, 1, 2, 3, 4)(*case).T),
-    (
-        "channels-last",
-        "the channels change fastest; a patch goes channel by channel, so put them first",
-        ordered(0, 1, 3, 4, 2),
-    ),
-    ("column-order", "a patch is read column by column; read it as `ravel()` does", ordered(0, 1, 4, 3, 2)),
-    ("patch-transposed", "in each patch rows and columns are exchanged", ordered(0, 1, 2, 4, 3)),
-    ("places-transposed", "the places go down first; they go as one reads, to the right first", ordered(1, 0, 2, 3, 4)),
-    (
-        "flipped",
-        "each patch is turned around; leave it as it is: this product flips nothing",
-        lambda x, size, stride: rows(patches(x, size, stride)[..., ::-1, ::-1]),
-    ),
-    ("stride-ignored", "the window moves by 1, not by stride", lambda x, size, stride: rows(patches(x, size, 1))),
-    (
-        "every-stride",
-        "you skip pixels inside the window: it moves by stride, and takes all that it sees",
-        lambda x, size, stride: rows(patches(x, size, stride)[..., ::stride, ::stride]),
-    ),
-    ("stride-not-in-start", "a patch starts stride pixels after the one before it, not one pixel", starting),
-    ("no-overlap", "the windows stand side by side; they must move by stride", tiles),
+    ("patches-as-columns", "Each patch is a column; it must be a row", lambda *case: ordered(0, 1, 2, 3, 4)(*case).T),
+    ("channels-last", "The channels change fastest; a patch goes channel by channel, so put the channels first",
+     ordered(0, 1, 3, 4, 2)),
+    ("column-order", "You read a patch column by column; read it row by row, as `ravel()` does",
+     ordered(0, 1, 4, 3, 2)),
+    ("patch-transposed", "In each patch, rows and columns are swapped", ordered(0, 1, 2, 4, 3)),
+    ("places-transposed", "Your places go down first; they must go to the right first, in reading order",
+     ordered(1, 0, 2, 3, 4)),
+    ("flipped", "Each patch is reversed; leave it as it is",
+     lambda x, size, stride: rows(patches(x, size, stride)[..., ::-1, ::-1])),
+    ("stride-ignored", "The window moves by 1, not by stride", lambda x, size, stride: rows(patches(x, size, 1))),
+    ("every-stride", "You skip pixels inside the window; the window moves by stride, and takes every pixel in it",
+     lambda x, size, stride: rows(patches(x, size, stride)[..., ::stride, ::stride])),
+    ("stride-not-in-start", "A patch starts stride pixels after the one before it, not one pixel", starting),
+    ("no-overlap", "Your windows do not overlap; they must move by stride", tiles),
     ("last-missing", LAST, without_the_last(1, 1)),
     ("last-missing", LAST, without_the_last(1, 0)),
     ("last-missing", LAST, without_the_last(0, 1)),
-    (
-        "stride-one-axis",
-        "the window moves by stride along one axis only; it must along both",
-        lambda x, size, stride: rows(patches(x, size, 1)[::stride]),
-    ),
-    (
-        "stride-one-axis",
-        "the window moves by stride along one axis only; it must along both",
-        lambda x, size, stride: rows(patches(x, size, 1)[:, ::stride]),
-    ),
+    ("stride-one-axis", "The window moves by stride along one axis only; it must do so along both",
+     lambda x, size, stride: rows(patches(x, size, 1)[::stride])),
+    ("stride-one-axis", "The window moves by stride along one axis only; it must do so along both",
+     lambda x, size, stride: rows(patches(x, size, 1)[:, ::stride])),
     (
         "same-array",
-        "every row is the last patch: it is one array, changed again and again; keep a copy of each",
+        "Every row is the last patch; you keep one array and change it, so keep a copy of each patch",
         lambda x, size, stride: np.broadcast_to(
             rows(patches(x, size, stride))[-1], rows(patches(x, size, stride)).shape
         ),
     ),
-    ("one-row", "every patch is written into the first row: count the rows", in_the_first_row),
-    (
-        "first-places",
-        "only the places of the first row are there: is a `return` inside a loop?",
-        lambda x, size, stride: rows(patches(x, size, stride)[:1]),
-    ),
-    (
-        "channels-as-places",
-        "each channel has rows of its own; a patch goes through all channels, in one row",
-        lambda x, size, stride: patches(x, size, stride).transpose(2, 0, 1, 3, 4).reshape(-1, size[0] * size[1]),
-    ),
+    ("one-row", "You write every patch into the first row; count the rows", in_the_first_row),
+    ("first-places", "Only the places of the first row are there; is a `return` inside a loop?",
+     lambda x, size, stride: rows(patches(x, size, stride)[:1])),
+    ("channels-as-places", "Each channel has rows of its own; a patch goes through all channels, in one row",
+     lambda x, size, stride: patches(x, size, stride).transpose(2, 0, 1, 3, 4).reshape(-1, size[0] * size[1])),
     (
         "reshaped",
-        "the channels come before the places; a reshape moves no axis: transpose first",
+        "The channels come before the places; a reshape does not move axes, so transpose first",
         lambda x, size, stride: (
             patches(x, size, stride).transpose(2, 0, 1, 3, 4).reshape(-1, len(x) * size[0] * size[1])
         ),
     ),
-    (
-        "reshaped",
-        "that has a row for each number of a patch; a reshape does not transpose it: .T does",
-        lambda x, size, stride: rows(patches(x, size, stride)).T.reshape(-1, len(x) * size[0] * size[1]),
-    ),
-    (
-        "first-channel",
-        "only the first channel is in it; a patch goes through all channels",
-        lambda x, size, stride: rows(patches(x, size, stride)[:, :, :1]),
-    ),
-    (
-        "channels-summed",
-        "the channels are added up; each has its own numbers in the patch",
-        lambda x, size, stride: rows(patches(x, size, stride).sum(axis=2)),
-    ),
-    (
-        "square-window",
-        "the window's height stands for its width as well; size[1] is its width",
-        lambda x, size, stride: rows(patches(x, (size[0], size[0]), stride)),
-    ),
-    (
-        "square-window",
-        "the window's width stands for its height as well; size[0] is its height",
-        lambda x, size, stride: rows(patches(x, (size[1], size[1]), stride)),
-    ),
-    (
-        "size-swapped",
-        "the window's height and width are exchanged; size is (rows, columns)",
-        lambda x, size, stride: rows(patches(x, size[::-1], stride)),
-    ),
-)
+    ("reshaped", "You have a row for each number of a patch; a reshape does not transpose, but `.T` does",
+     lambda x, size, stride: rows(patches(x, size, stride)).T.reshape(-1, len(x) * size[0] * size[1])),
+    ("first-channel", "You take only the first channel; a patch goes through all channels",
+     lambda x, size, stride: rows(patches(x, size, stride)[:, :, :1])),
+    ("channels-summed", "You add up the channels; each has its own numbers in the patch",
+     lambda x, size, stride: rows(patches(x, size, stride).sum(axis=2))),
+    ("square-window", "You take the window's height for its width as well; size[1] is its width",
+     lambda x, size, stride: rows(patches(x, (size[0], size[0]), stride))),
+    ("square-window", "You take the window's width for its height as well; size[0] is its height",
+     lambda x, size, stride: rows(patches(x, (size[1], size[1]), stride))),
+    ("size-swapped", "The window's height and width are swapped; size is (rows, columns)",
+     lambda x, size, stride: rows(patches(x, size[::-1], stride))),
+)  # fmt: skip
 
 
 def matrix_of(im2col, x, size, stride):
     """What the student's function gives; refused, with the reason, if patches of different sizes make no matrix."""
     try:
-        return im2col(x, size, stride)
+        answer = im2col(x, size, stride)
+        return np.array(answer) if type(answer) is list else answer
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise
         down, across = (n - k for n, k in zip(x.shape[1:], size, strict=True))
-        sentence = f"for x of shape {x.shape} and size {size} your patches are not all of one size, since some windows"
+        sentence = (
+            f"for x of shape {x.shape} and size {size} your patches are not all of the same size, because some windows"
+        )
         sentence += f" stick out: the last start is {down} down and {across} across"
         raise refuse("sticks-out", sentence, example(x=x)) from None
 
@@ -225,9 +191,9 @@ def judge(im2col, seed, budget):
         sentence += f", {worst(answer, right)}"
     shown = example(answer, right, x=x)
     flat = answer.size == right.size and answer.ndim != 2 and same(answer.reshape(right.shape), right)
-    require(not flat, "not-flat", f"{sentence}: the numbers are right; make each patch one row", example=shown)
+    require(not flat, "not-flat", f"{sentence}. The numbers are right; make each patch one row", example=shown)
     if mistake := explanation(wrong, MISTAKES):
-        raise refuse(mistake[0], f"{sentence}: {mistake[1]}", shown)
+        raise refuse(mistake[0], f"{sentence}. {mistake[1]}", shown)
     raise refuse("differs" if answer.shape == right.shape else "wrong-shape", sentence, shown)
 
 

@@ -1,13 +1,13 @@
 r"""The gradient of the largest
 
-`x` is one channel of an image, (height, width). Windows of `size` by `size` stand side by side, and `y[i, j]` is the
-largest number in the window at rows from `i * size` and columns from `j * size`. Rows and columns that are left over at
+`x` is one channel of an image, (height, width). Windows of `size` by `size` lie side by side, and `y[i, j]` is the
+largest number in the window that begins at row `i * size` and column `j * size`. Rows and columns that are left over at
 the end are in no window.
 
 Write `max_pool_vjp(g, y, x, size)`: the gradient of `x`, from the gradient `g` of `y`.
 
-Only the largest number of a window has moved its output, so it gets all of g. If several are equally large, the
-**first** one gets it: the one that comes first as one reads, from left to right, then down.
+Only the largest number of a window moves its output, so that number gets all of g. If several are equally large, the
+**first** one gets it: the first in reading order, from left to right, then down.
 """
 
 import numpy as np
@@ -28,16 +28,16 @@ from tinygrad_lora.learn.authoring import (
 
 HINTS = (
     "Take one window, `x[0:size, 0:size]`. Where in it is the largest number? NumPy has a function for that.",
-    "`window.argmax()` counts along as one reads, and gives the first of the largest. `divmod(place, size)` makes a "
-    "row and a column of it.",
+    "`window.argmax()` counts in reading order, and returns the first of the largest. `divmod(place, size)` turns that "
+    "into a row and a column.",
     "Zeros in the shape of x; for each i and j of g: `a, b = divmod(window.argmax(), size)`, then "
     "`gradient[i * size + a, j * size + b] = g[i, j]`.",
 )
 ABOUT = (
     "A maximum passes the gradient on to the number that it took, like a switch. At a tie the slope is not defined, "
-    "so one has to agree on something: the first one gets all, as in PyTorch."
+    "so people had to agree on a rule: the first one gets all, as in PyTorch."
 )
-NEXT = "An image is white, all 0, but for one stroke. Which pixels of the white part get a gradient? Does that do harm?"
+NEXT = "An image is all 0 except for one stroke. Which pixels of the empty part get a gradient? Does that do harm?"
 exercise = Exercise("16-max-pool", __doc__, kind="N", hints=HINTS, about=ABOUT, next_step=NEXT)
 
 
@@ -124,66 +124,39 @@ def everywhere(g, y, x, size):
 
 
 MISTAKES = (
-    (
-        "every-maximum",
-        "each of the largest gets all of g; only the first one must",
-        by_window(lambda g, w: g * largest(w)),
-    ),
-    (
-        "shared",
-        "g is divided among the largest; the first one must get all of it",
-        by_window(lambda g, w: g * largest(w) / largest(w).sum()),
-    ),
-    (
-        "last-maximum",
-        "the last of the largest gets it; the first one must",
-        by_window(lambda g, w: g * chosen(w, w.size - 1 - w.ravel()[::-1].argmax())),
-    ),
-    (
-        "column-first",
-        "the first is the first as one reads, row by row; yours is the first column by column",
-        by_window(lambda g, w: g * first(w.T).T),
-    ),
-    (
-        "places-swapped",
-        "row and column of the largest are exchanged",
-        by_window(lambda g, w: g * first(w).T),
-    ),
-    ("missing-upstream", "the largest gets what flows in, g, not a 1", by_window(lambda g, w: first(w))),
-    (
-        "times-input",
-        "y is x there, so the slope is 1: do not multiply by the number itself",
-        by_window(lambda g, w: g * w * first(w)),
-    ),
-    (
-        "all-pass",
-        "every number of a window gets g; only the largest has moved the output",
-        by_window(lambda g, w: g * np.ones(w.shape)),
-    ),
-    (
-        "mean-for-max",
-        "that is the rule of the mean: every number gets a share. Here the largest gets all",
-        by_window(lambda g, w: g * np.ones(w.shape) / w.size),
-    ),
-    ("smallest", "the smallest number gets it; the largest must", by_window(lambda g, w: g * chosen(w, w.argmin()))),
-    (
-        "largest-size",
-        "you compare sizes, without the sign: of -3 and 2 the largest is 2",
-        by_window(lambda g, w: g * chosen(w, np.abs(w).argmax())),
-    ),
-    (
-        "starts-at-zero",
-        "where all numbers of a window are below 0 nobody gets g: begin with the first number, not with 0",
-        by_window(lambda g, w: g * first(w) * (w.max() > 0)),
-    ),
-    ("window-forgotten", "a place in a window is counted from its start: add i * size and j * size", misplaced(0)),
-    ("start-not-scaled", "window i begins at row i * size, not at row i; columns likewise", misplaced(1)),
-    ("first-place", "the first number of each window gets g, whatever it is", by_window(lambda g, w: g * chosen(w, 0))),
-    ("other-windows", "a number is compared with the outputs of all windows, not of its own", everywhere),
-    ("output-for-gradient", "what flows in is g, not y", by_window(lambda g, w: w.max() * first(w))),
-    ("first-in-image", "look for the largest in its own window, not in the whole image", first_in_image),
-    ("wrong-sign", "the sign is wrong", lambda *case: -right_gradient(*case)),
-)
+    ("every-maximum", "Each of the largest numbers gets all of g; only the first one must get it",
+     by_window(lambda g, w: g * largest(w))),
+    ("shared", "You divide g among the largest numbers; the first one must get all of it",
+     by_window(lambda g, w: g * largest(w) / largest(w).sum())),
+    ("last-maximum", "The last of the largest numbers gets g; the first one must get it",
+     by_window(lambda g, w: g * chosen(w, w.size - 1 - w.ravel()[::-1].argmax()))),
+    ("column-first", "Your first one is the first column by column; take the first row by row",
+     by_window(lambda g, w: g * first(w.T).T)),
+    ("places-swapped", "Row and column of the largest number are swapped", by_window(lambda g, w: g * first(w).T)),
+    ("missing-upstream", "The largest number must get g, the gradient that flows in, not 1",
+     by_window(lambda g, w: first(w))),
+    ("times-input", "There y equals x, so the slope is 1; do not multiply by the number itself",
+     by_window(lambda g, w: g * w * first(w))),
+    ("all-pass", "Every number of a window gets g; only the largest one moves the output",
+     by_window(lambda g, w: g * np.ones(w.shape))),
+    ("mean-for-max", "That is the rule of the mean, where every number gets a share; here the largest gets all",
+     by_window(lambda g, w: g * np.ones(w.shape) / w.size)),
+    ("smallest", "The smallest number gets g; the largest must get it",
+     by_window(lambda g, w: g * chosen(w, w.argmin()))),
+    ("largest-size", "You compare absolute values; of -3 and 2 the largest number is 2",
+     by_window(lambda g, w: g * chosen(w, np.abs(w).argmax()))),
+    ("starts-at-zero", "If all numbers of a window are below 0, none gets g; begin with the first number, not with 0",
+     by_window(lambda g, w: g * first(w) * (w.max() > 0))),
+    ("window-forgotten", "A place in a window is counted from its start; add i * size and j * size", misplaced(0)),
+    ("start-not-scaled", "Window i begins at row i * size, not at row i; columns likewise", misplaced(1)),
+    ("first-place", "The first number of each window gets g, whatever it is; the largest must get it",
+     by_window(lambda g, w: g * chosen(w, 0))),
+    ("other-windows", "You compare a number with the outputs of all windows; compare it only with that of its own",
+     everywhere),
+    ("output-for-gradient", "The gradient that flows in is g, not y", by_window(lambda g, w: w.max() * first(w))),
+    ("first-in-image", "Look for the largest in its own window, not in the whole image", first_in_image),
+    ("wrong-sign", "The sign is wrong", lambda *case: -right_gradient(*case)),
+)  # fmt: skip
 
 A = [[1.0, 4.0, 2.0, 0.0], [3.0, 2.0, 5.0, 1.0]]
 EXAMPLES = (
@@ -224,10 +197,10 @@ def judge(max_pool_vjp, seed, budget):
     sentence = f"for x of shape {x.shape} and size {size}, {worst(answer, right)}"
     shown = example(answer, right, x=x, g=g)
     if mistake := explanation(wrong, MISTAKES):
-        raise refuse(mistake[0], f"{sentence}: {mistake[1]}", shown)
+        raise refuse(mistake[0], f"{sentence}. {mistake[1]}", shown)
     n, m = (length // size * size for length in x.shape)
     beyond = answer[n:].any() or answer[:, m:].any()
-    require(not beyond, "left-over", f"{sentence}: what is in no window gets 0", example=shown)
+    require(not beyond, "left-over", f"{sentence}. A number in no window gets 0", example=shown)
     raise refuse("differs", sentence, shown)
 
 

@@ -1,10 +1,10 @@
 r"""The shape of the output
 
-A kernel slides over an image and gives one number at each place. `x` has the shape (batch, channels, height, width),
-and `weight` has (outputs, channels, height, width): one kernel for each output, as high and wide as its patches.
+A kernel slides over an image and yields one number at each place. `x` has the shape (batch, channels, height, width),
+and `weight` has (outputs, channels, height, width): one kernel for each output.
 
 `padding` is how many zeros are added at both ends of each axis of the image. `stride` is how far the kernel moves from
-one place to the next; it stops where it would stick out.
+one place to the next. It stops before it would stick out.
 
 Write `output_shape(x, weight, stride, padding)`. It gets the two shapes as tuples of four numbers, and two whole
 numbers. It returns the shape of the result: a tuple (batch, outputs, height, width).
@@ -13,13 +13,13 @@ numbers. It returns the shape of the result: a tuple (batch, outputs, height, wi
 from tinygrad_lora.learn.authoring import Exercise, as_whole, explanation, generators, kind_of, refuse, require
 
 HINTS = (
-    "Draw one row: 5 pixels, a kernel of 3. At which pixels can it start? And if it moves by 2?",
-    "With the padding there are n + 2 * padding pixels. The last start is that minus the kernel; the first is 0.",
-    "Along each axis `(n + 2 * padding - k) // stride + 1`. In front of these two stand `x[0]` and `weight[0]`.",
+    "Draw one row of 5 pixels, and a kernel of 3. At which pixels can the kernel start? And if it moves by 2?",
+    "With padding there are n + 2 * padding pixels. The first start is 0, the last is that number minus the kernel.",
+    "Along each axis it is `(n + 2 * padding - k) // stride + 1`. Before these two come `x[0]` and `weight[0]`.",
 )
 ABOUT = (
     "There are as many places as there are starts: from 0 up to the length minus the kernel, in steps of the stride. "
-    "The kernel runs through all channels at once, so the channels of the result are the kernels."
+    "A kernel runs through all channels at once, so the result has one channel for each kernel."
 )
 NEXT = "For which padding does a kernel of 3, of 5, of 7 keep the size at stride 1? What about a kernel of 4?"
 exercise = Exercise("16-output-shape", __doc__, kind="P", hints=HINTS, about=ABOUT, next_step=NEXT)
@@ -61,84 +61,44 @@ def turned(x, weight, s, p):
 
 
 MISTAKES = (
-    (
-        "missing-one",
-        "count the starts, not the steps between them: one more",
-        along(lambda n, k, s, p: (n + 2 * p - k) // s),
-    ),
-    (
-        "missing-one",
-        "a range ends before its end: the last start is n + 2 padding - k itself",
-        along(lambda n, k, s, p: len(range(0, n + 2 * p - k, s))),
-    ),
-    (
-        "padding-once",
-        "padding is added at both ends, so it counts twice",
-        along(lambda n, k, s, p: (n + p - k) // s + 1),
-    ),
-    ("padding-ignored", "padding is not in it", along(lambda n, k, s, p: (n - k) // s + 1)),
-    ("wrong-sign", "padding makes the image larger: add it", along(lambda n, k, s, p: (n - 2 * p - k) // s + 1)),
-    ("wrong-sign", "a larger kernel has fewer places: take k away", along(lambda n, k, s, p: (n + 2 * p + k) // s + 1)),
-    ("stride-ignored", "stride is not in it", along(lambda n, k, s, p: n + 2 * p - k + 1)),
-    (
-        "rounded-up",
-        "the kernel stops where it would stick out, so round down",
-        along(lambda n, k, s, p: -(-(n + 2 * p - k) // s) + 1),
-    ),
-    (
-        "stride-first",
-        "the stride divides n + 2 padding - k, not the image alone",
-        along(lambda n, k, s, p: (n + 2 * p) // s - k + 1),
-    ),
-    (
-        "one-divided",
-        "the 1 is for the first start: add it after dividing",
-        along(lambda n, k, s, p: (n + 2 * p - k + 1) // s),
-    ),
-    ("kernel-ignored", "the size of the kernel is not in it", along(lambda n, k, s, p: (n + 2 * p) // s)),
-    ("kernel-ignored", "the size of the kernel is not in it", along(lambda n, k, s, p: (n + 2 * p - 1) // s + 1)),
-    (
-        "channels-kept",
-        "each kernel runs through all channels and gives one output: weight[0] says how many",
-        lambda x, weight, s, p: (x[0], x[1], *right_shape(x, weight, s, p)[2:]),
-    ),
-    (
-        "channels-multiplied",
-        "a kernel adds up what it sees in all channels, so there are weight[0] outputs",
-        lambda x, weight, s, p: (x[0], x[1] * weight[0], *right_shape(x, weight, s, p)[2:]),
-    ),
-    (
-        "one-image",
-        "every image of the batch is convolved: the first number is x[0]",
-        lambda x, weight, s, p: (1, *right_shape(x, weight, s, p)[1:]),
-    ),
-    (
-        "order-of-axes",
-        "the batch stands first, then the outputs",
-        lambda x, weight, s, p: (weight[0], x[0], *right_shape(x, weight, s, p)[2:]),
-    ),
-    (
-        "height-for-width",
-        "that is the height twice; the width has its own x[3] and weight[3]",
-        lambda x, weight, s, p: (*right_shape(x, weight, s, p)[:3], right_shape(x, weight, s, p)[2]),
-    ),
-    (
-        "axes-swapped",
-        "the height stands before the width",
-        lambda x, weight, s, p: (*right_shape(x, weight, s, p)[:2], *right_shape(x, weight, s, p)[:1:-1]),
-    ),
-    ("axes-swapped", "the kernel's height belongs to the image's height, and its width to the width", turned),
-    (
-        "square-kernel",
-        "the kernel's height stands for its width as well; weight[3] is its width",
-        lambda x, weight, s, p: right_shape(x, (*weight[:3], weight[2]), s, p),
-    ),
-    (
-        "square-kernel",
-        "the kernel's width stands for its height as well; weight[2] is its height",
-        lambda x, weight, s, p: right_shape(x, (*weight[:2], weight[3], weight[3]), s, p),
-    ),
-)
+    ("missing-one", "Count the starts, not the steps between them; that is one more",
+     along(lambda n, k, s, p: (n + 2 * p - k) // s)),
+    ("missing-one", "A range stops before its end; the last start is n + 2 * padding - k itself",
+     along(lambda n, k, s, p: len(range(0, n + 2 * p - k, s)))),
+    ("padding-once", "You count the padding once; it is added at both ends, so it counts twice",
+     along(lambda n, k, s, p: (n + p - k) // s + 1)),
+    ("padding-ignored", "Your shape ignores the padding", along(lambda n, k, s, p: (n - k) // s + 1)),
+    ("wrong-sign", "You subtract the padding; it makes the image larger, so add it",
+     along(lambda n, k, s, p: (n - 2 * p - k) // s + 1)),
+    ("wrong-sign", "You add the kernel; a larger kernel has fewer places, so subtract it",
+     along(lambda n, k, s, p: (n + 2 * p + k) // s + 1)),
+    ("stride-ignored", "Your shape ignores the stride", along(lambda n, k, s, p: n + 2 * p - k + 1)),
+    ("rounded-up", "You round up; the kernel stops before it would stick out, so round down",
+     along(lambda n, k, s, p: -(-(n + 2 * p - k) // s) + 1)),
+    ("stride-first", "Divide n + 2 * padding - k by the stride, not only the size of the image",
+     along(lambda n, k, s, p: (n + 2 * p) // s - k + 1)),
+    ("one-divided", "The 1 is for the first start; add it after dividing",
+     along(lambda n, k, s, p: (n + 2 * p - k + 1) // s)),
+    ("kernel-ignored", "Your shape ignores the size of the kernel", along(lambda n, k, s, p: (n + 2 * p) // s)),
+    ("kernel-ignored", "Your shape ignores the size of the kernel", along(lambda n, k, s, p: (n + 2 * p - 1) // s + 1)),
+    ("channels-kept", "Each kernel runs through all channels and yields one output; there are weight[0] of them",
+     lambda x, weight, s, p: (x[0], x[1], *right_shape(x, weight, s, p)[2:])),
+    ("channels-multiplied", "A kernel adds up what it sees in all channels, so there are weight[0] outputs",
+     lambda x, weight, s, p: (x[0], x[1] * weight[0], *right_shape(x, weight, s, p)[2:])),
+    ("one-image", "Every image of the batch is convolved, so the first number is x[0]",
+     lambda x, weight, s, p: (1, *right_shape(x, weight, s, p)[1:])),
+    ("order-of-axes", "The batch comes first, then the outputs",
+     lambda x, weight, s, p: (weight[0], x[0], *right_shape(x, weight, s, p)[2:])),
+    ("height-for-width", "That is the height twice; the width has its own x[3] and weight[3]",
+     lambda x, weight, s, p: (*right_shape(x, weight, s, p)[:3], right_shape(x, weight, s, p)[2])),
+    ("axes-swapped", "The height comes before the width",
+     lambda x, weight, s, p: (*right_shape(x, weight, s, p)[:2], *right_shape(x, weight, s, p)[:1:-1])),
+    ("axes-swapped", "The kernel's height belongs to the image's height, and its width to the width", turned),
+    ("square-kernel", "You take the kernel's height for its width as well; weight[3] is its width",
+     lambda x, weight, s, p: right_shape(x, (*weight[:3], weight[2]), s, p)),
+    ("square-kernel", "You take the kernel's width for its height as well; weight[2] is its height",
+     lambda x, weight, s, p: right_shape(x, (*weight[:2], weight[3], weight[3]), s, p)),
+)  # fmt: skip
 
 
 @exercise.check(points=4)
@@ -158,18 +118,20 @@ def test_there_is_a_number_for_each_place(output_shape, seed, budget):
     answer, (x, weight, stride, padding) = wrong[0]
     right = right_shape(x, weight, stride, padding)
     sentence = f"for x {x}, weight {weight}, stride {stride} and padding {padding} it is {right}; yours is {answer}"
-    require(len(answer) == 4, "count", f"{sentence}: four numbers are needed")
+    require(len(answer) == 4, "count", f"{sentence}. It must be four numbers")
     if mistake := explanation(wrong, MISTAKES):
-        raise refuse(mistake[0], f"{sentence}: {mistake[1]}")
-    raise refuse("differs", f"{sentence}; {starts(x, weight, stride, padding)}")
+        raise refuse(mistake[0], f"{sentence}. {mistake[1]}")
+    raise refuse("differs", f"{sentence}. {starts(x, weight, stride, padding)}")
 
 
 def checked(answer):
     """The answer as a tuple of whole numbers."""
     if answer is None:
-        raise refuse("no-return", "output_shape gave None: does it end with `return`?")
+        raise refuse("no-return", "output_shape returns None: does it end with `return`?")
     if type(answer) not in (tuple, list):
-        raise refuse("wrong-type", f"output_shape gave {kind_of(answer)}; a tuple of four whole numbers is needed")
+        raise refuse(
+            "wrong-type", f"output_shape returns {kind_of(answer)}; it must return a tuple of four whole numbers"
+        )
     return tuple(as_whole(n, f"number {i} of the shape") for i, n in enumerate(answer))
 
 
@@ -177,4 +139,4 @@ def starts(x, weight, stride, padding):
     """Where a kernel can start, in words."""
     rows = [range(0, n + 2 * padding - k + 1, stride) for n, k in zip(x[2:], weight[2:], strict=True)]
     down, across = (", ".join(map(str, row)) for row in rows)
-    return f"with the padding the kernel starts in rows {down} and in columns {across}"
+    return f"With the padding, the kernel starts in rows {down} and in columns {across}"

@@ -1,13 +1,13 @@
 r"""The way back of im2col
 
-`im2col` copies each pixel into every patch that sees it. On the way back each copy has a gradient, and the pixel gets
-all of them.
+`im2col` copies each pixel into every patch that contains it. On the way back each copy has a gradient, and the pixel
+gets the sum of them all.
 
-Write `im2col_vjp(g, shape, size, stride)`: the gradient of `x`, which has the shape `shape`, (channels, height, width).
+Write `im2col_vjp(g, shape, size, stride)`: the gradient of `x`. `x` has the shape `shape`, (channels, height, width).
 `g` is the gradient of `im2col(x, size, stride)`. It has one row for each place of the window, from left to right, then
 down; a row holds its patch channel by channel, as `patch.ravel()` does.
 
-To **scatter** is to add numbers to places where others are already. A pixel that no window has seen gets 0.
+To **scatter** is to add numbers at places where others may already be. A pixel that is in no window gets 0.
 """
 
 import numpy as np
@@ -23,8 +23,8 @@ HINTS = (
     "`rows = iter(g.reshape(-1, channels, *size))`.",
 )
 ABOUT = (
-    "Copying forward means adding backward: a pixel in the middle was seen nine times by a window of 3 by 3, so nine "
-    "numbers come back to it. It is the rule of tutorial 04 once more, for a value with many users."
+    "Copying forward means adding backward: a window of 3 by 3 sees a pixel in the middle nine times, so nine numbers "
+    "come back to it. It is the rule of tutorial 04 again, for a value with many users."
 )
 NEXT = (
     "Scatter a matrix of ones. What does the picture show, and why are its edges darker than its middle where the "
@@ -127,65 +127,41 @@ def without_the_last(g, shape, size, stride):
 
 
 ONE_USE = (
-    "you keep one use of each pixel; add them all. `=` replaces what is there, and so does `x[places] += ...` where "
-    "one place stands twice in an array: np.add.at adds"
+    "You keep one use of each pixel; add them all. `=` replaces the number that is there. So does `x[places] += ...` "
+    "if a place is in the array `places` twice; `np.add.at` adds"
 )
 MISTAKES = (
     ("overwritten", ONE_USE, replaced(False)),
     ("overwritten", ONE_USE, replaced(True)),
-    (
-        "mean-for-sum",
-        "you have the mean of all uses; every use counts in full, so sum them",
-        lambda *case: right_gradient(*case) / np.maximum(uses(*case[1:]), 1),
-    ),
-    ("missing-upstream", "you count the uses of each pixel; what comes back is in g", lambda g, *case: uses(*case)),
-    ("wrong-sign", "the sign is wrong: add the numbers of g", lambda *case: -right_gradient(*case)),
-    ("flipped", "each patch comes back turned around; add it as it is", flipped),
-    (
-        "channels-last",
-        "a row of g goes channel by channel: reshape it to (channels, rows, columns)",
-        ordered(0, 1, 3, 4, 2),
-    ),
-    (
-        "patch-transposed",
-        "a patch in g goes row by row: reshape it to (channels, rows, columns)",
-        ordered(0, 1, 2, 4, 3),
-    ),
-    (
-        "places-transposed",
-        "the rows of g go through the places as one reads, to the right first",
-        ordered(1, 0, 2, 3, 4),
-    ),
-    ("stride-not-in-start", "a patch starts stride pixels after the one before it, not one pixel", starting),
-    ("first-channel", "only the first channel gets something; a patch goes through all channels", first_channel),
-    ("not-zero", "every number is 1 too large: begin with zeros", lambda *case: right_gradient(*case) + 1),
-    (
-        "made-anew",
-        "only the last patch is there: make the zeros once, before the loops",
-        lambda g, *case: added(g[-1:], case[0], origins(*case)[-1:]),
-    ),
-    ("first-places", "only the first row of places is added: is a `return` inside a loop?", first_places),
-    (
-        "one-row",
-        "every place gets the first row of g; each has a row of its own",
-        lambda g, *case: right_gradient(np.broadcast_to(g[0], g.shape), *case),
-    ),
-    (
-        "one-row",
-        "every place gets the sum of all rows of g; each has a row of its own",
-        lambda g, *case: right_gradient(np.broadcast_to(g.sum(axis=0), g.shape), *case),
-    ),
-    (
-        "channels-mixed",
-        "every channel gets what belongs to the first one",
-        lambda g, *case: right_gradient(np.tile(g[:, : g.shape[1] // case[0][0]], case[0][0]), *case),
-    ),
+    ("mean-for-sum", "You take the mean of all uses; every use counts in full, so add them up",
+     lambda *case: right_gradient(*case) / np.maximum(uses(*case[1:]), 1)),
+    ("missing-upstream", "You count the uses of each pixel; add up the numbers in g", lambda g, *case: uses(*case)),
+    ("wrong-sign", "The sign is wrong; add the numbers of g", lambda *case: -right_gradient(*case)),
+    ("flipped", "You add each patch reversed; add it as it is", flipped),
+    ("channels-last", "A row of g goes channel by channel; reshape it to (channels, rows, columns)",
+     ordered(0, 1, 3, 4, 2)),
+    ("patch-transposed", "A patch in g goes row by row; reshape it to (channels, rows, columns)",
+     ordered(0, 1, 2, 4, 3)),
+    ("places-transposed", "The rows of g go through the places in reading order, to the right first",
+     ordered(1, 0, 2, 3, 4)),
+    ("stride-not-in-start", "A patch starts stride pixels after the one before it, not one pixel", starting),
+    ("first-channel", "Only the first channel gets a gradient; a patch goes through all channels", first_channel),
+    ("not-zero", "Every number is 1 too large; begin with zeros", lambda *case: right_gradient(*case) + 1),
+    ("made-anew", "Only the last patch is left; make the zeros once, before the loops",
+     lambda g, *case: added(g[-1:], case[0], origins(*case)[-1:])),
+    ("first-places", "Only the first row of places is added; is a `return` inside a loop?", first_places),
+    ("one-row", "Every place gets the first row of g; each has a row of its own",
+     lambda g, *case: right_gradient(np.broadcast_to(g[0], g.shape), *case)),
+    ("one-row", "Every place gets the sum of all rows of g; each has a row of its own",
+     lambda g, *case: right_gradient(np.broadcast_to(g.sum(axis=0), g.shape), *case)),
+    ("channels-mixed", "Every channel gets what belongs to the first one",
+     lambda g, *case: right_gradient(np.tile(g[:, : g.shape[1] // case[0][0]], case[0][0]), *case)),
     (
         "last-missing",
-        "the last start is missing: it is height - rows, or width - columns, and a range ends before its end",
+        "The last start is missing; it is height - rows, or width - columns, and a range stops before its end",
         without_the_last,
     ),
-)
+)  # fmt: skip
 
 
 def judge(im2col_vjp, seed, budget):
@@ -203,9 +179,9 @@ def judge(im2col_vjp, seed, budget):
     sentence = f"for x of shape {shape}, size {size} and stride {stride}, {worst(answer, right)}"
     shown = example(answer, right, g=g)
     if mistake := explanation(wrong, MISTAKES):
-        raise refuse(mistake[0], f"{sentence}: {mistake[1]}", shown)
+        raise refuse(mistake[0], f"{sentence}. {mistake[1]}", shown)
     unseen = (uses(shape, size, stride) == 0) & (answer != 0)
-    require(not unseen.any(), "not-zero", f"{sentence}: no window has seen that pixel, so it gets 0", example=shown)
+    require(not unseen.any(), "not-zero", f"{sentence}. That pixel is in no window, so it gets 0", example=shown)
     raise refuse("differs", sentence, shown)
 
 

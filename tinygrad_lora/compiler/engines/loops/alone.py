@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ....core import ops
-from ....core.node import ComputationNode as Node
+from ....core import ComputationNode as Node, ops
 from ...operations import add_at
 from ...text.expressions import name as variable, written
 from .scalars import number, short

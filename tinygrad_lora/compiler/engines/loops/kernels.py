@@ -8,9 +8,7 @@ pass over the memory: three inner loops for each row.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ....core import ops
-from ....core.graph import Graph, rebuilt
-from ....core.node import ComputationNode as Node, Op, Shape
+from ....core import ComputationNode as Node, Graph, Op, Shape, ops, rebuilt
 from ...operations import Fused, inner_product, row_products
 from .views import Axis, View, whole
 
@@ -105,8 +103,7 @@ def scheduled(nodes: Sequence[Node], known: Mapping[Node, View]) -> list[Kernel 
             taken = set(alone)
         else:
             first = ready[0]
-            shape = first.parents[0].shape if first.op in REDUCTIONS else first.shape
-            kernel = Kernel(shape)
+            kernel = Kernel(first.parents[0].shape if first.op in REDUCTIONS else first.shape)
             for node in pending:
                 if loops(node):
                     kernel.try_to_add(node, known, done)

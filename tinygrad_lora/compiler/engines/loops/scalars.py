@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ....core import ops
-from ....core.node import ComputationNode as Node
+from ....core import ComputationNode as Node, ops
 from ...text.expressions import literal
 
 SHORT = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "bool": "np.bool_"}
@@ -89,9 +88,7 @@ def short(dtype: Any) -> str:
 def number(value: Any, dtype: Any) -> str:
     """A number of this dtype as source. Python's own numbers are float64, int64 and bool."""
     text = literal(np.asarray(value, dtype)[()].item()).text
-    if dtype.name in ("float64", "int64", "bool"):
-        return text
-    return f"{short(dtype)}({text})"
+    return text if dtype.name in ("float64", "int64", "bool") else f"{short(dtype)}({text})"
 
 
 def element(node: Node, operands: Sequence[str]) -> str:
@@ -99,10 +96,8 @@ def element(node: Node, operands: Sequence[str]) -> str:
     compares = node.dtype.kind == "b" and node.op is not ops.cast
     dtype = np.result_type(*(p.dtype for p in node.parents)) if compares else node.dtype
     operands = [f"({text})" if text.startswith("-") else text for text in operands]
-    arguments = [
-        text if p.dtype == dtype or (node.op is ops.where and i == 0) else f"{short(dtype)}({text})"
-        for i, (p, text) in enumerate(zip(node.parents, operands, strict=True))
-    ]
+    fitting = [p.dtype == dtype or (node.op is ops.where and i == 0) for i, p in enumerate(node.parents)]
+    arguments = [x if fits else f"{short(dtype)}({x})" for x, fits in zip(operands, fitting, strict=True)]
     if node.op is ops.cast:
         return arguments[0]
     if node.op is ops.where:

@@ -8,8 +8,7 @@ view, or a fixed number.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ....core import ops
-from ....core.node import ComputationNode as Node, Shape
+from ....core import ComputationNode as Node, Shape, ops
 from ....recomputation import later
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ....core.graph import Graph
-from ....core.node import ComputationNode as Node, Shape
+from ....core import ComputationNode as Node, Graph, Shape
 from ...text.lines import Names, Statement, array_source
 from .scalars import number, short
 from .views import FIXED, Axis, views, whole

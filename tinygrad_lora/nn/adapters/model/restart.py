@@ -43,8 +43,7 @@ def restart(model: Layer, optimizer: Optimizer | None = None, *, seed: Seed = No
     model.before_change()
     for layer in merge_untied(model):  # else another place that shares a weight would change with it
         layer.unmerge()
-    streams = np.random.default_rng(seed).spawn(len(plain))
-    pairs = zip(plain, streams, strict=True)
+    pairs = zip(plain, np.random.default_rng(seed).spawn(len(plain)), strict=True)
     new = [LoRALayer.for_layer(x.base, x.lora.rank, seed=s, init=init, any_rank=True) for x, s in pairs]
     for layer, fresh in zip(plain, new, strict=True):
         layer.absorb()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ....core.node import ComputationNode
+from ....core import ComputationNode
 from ....errors import AdaptError
 from ...layer import Layer
 from ..adapted import AdaptedLayer, listed

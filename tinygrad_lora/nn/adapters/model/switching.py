@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ....core.node import ComputationNode
+from ....core import ComputationNode
 from ....core.trace import trace
 from ....errors import AdaptError
 from ...layer import Layer

@@ -40,7 +40,5 @@ class BesideWeight(LoRALayer):
 
 def _remedy(kind: type[Any], what: str) -> str:
     name = kind.__name__
-    return (
-        f"{name} starts at the weight beside it, so {what} alone do not make one: use {name}.for_layer(linear, rank), "
-        f"or adapt(model, rank, variant={name})"
-    )
+    remedy = f"use {name}.for_layer(linear, rank), or adapt(model, rank, variant={name})"
+    return f"{name} starts at the weight beside it, so {what} alone do not make one: {remedy}"

@@ -3,7 +3,7 @@ r"""How much each number of a model matters to the loss, learned beside the numb
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ....core.node import ComputationNode
+from ....core import ComputationNode
 from ....core.ops import sign
 from ...checks import check_number
 from ...optim import AdamW, Lists, Rate

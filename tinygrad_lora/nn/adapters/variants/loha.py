@@ -2,7 +2,7 @@ r"""LoHa: the elementwise product of two matrices of rank r has a rank of up to 
 
 from typing import Any
 
-from ....core.node import ComputationNode
+from ....core import ComputationNode
 from .factored import Factor, Factored
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ....core.node import ComputationNode
+from ....core import ComputationNode
 from ....core.ops import matmul
 from ....library import reshape
 from .factored import Factor, Factored

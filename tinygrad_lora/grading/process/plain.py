@@ -1,12 +1,56 @@
-"""Random generators as data, and what may change in the arguments of a call."""
+"""Plain values and random generators as data, and what may change in the arguments of a call.
 
+Plain are numbers, texts and what JSON lacks: whole numbers of any size, infinities, complex numbers, `...`, ranges,
+dtypes.
+"""
+
+import math
 from typing import Any
 
 import numpy as np
 
 from .wire import Misbehaved
 
+SAFE = 2**53
+NUMBERS = "biufc"  # the kinds of dtypes that cross
+KINDS = frozenset({type(None), bool, str, int, float, complex, type(...), range})  # and dtypes
 _GENERATORS = ("PCG64", "MT19937", "Philox", "SFC64", "PCG64DXSM")
+
+
+def as_json(x: Any) -> Any:
+    """The value as JSON. It is of one of the kinds, or a dtype."""
+    kind = type(x)
+    if x is None or kind in (bool, str):
+        return x
+    if kind is int:
+        return x if abs(x) < SAFE else {"int": hex(x)}
+    if kind is float:
+        return x if math.isfinite(x) else {"float": repr(x)}
+    if kind is complex:
+        return {"complex": [repr(x.real), repr(x.imag)]}
+    if x is ...:
+        return {"...": 0}
+    if kind is range:
+        return {"range": [x.start, x.stop, x.step]}
+    return {"dtype": x.str}
+
+
+def from_json(tag: str, body: Any) -> Any:
+    """The value that `as_json` gave this tag; KeyError for any other tag."""
+    match tag:
+        case "int":
+            return int(body, 16)
+        case "float":
+            return float(body)
+        case "complex":
+            return complex(float(body[0]), float(body[1]))
+        case "...":
+            return ...
+        case "range":
+            return range(*body)
+        case "dtype":
+            return dtype_of(body)
+    raise KeyError(tag)
 
 
 def state_of(rng: np.random.Generator) -> Any:
@@ -19,14 +63,9 @@ def state_of(rng: np.random.Generator) -> Any:
 def generator_in(state: Any) -> np.random.Generator:
     """A generator in this state."""
     rng = np.random.Generator(getattr(np.random, _GENERATORS[_GENERATORS.index(state["bit_generator"])])(0))
-    restore(rng, state)
-    return rng
-
-
-def restore(rng: np.random.Generator, state: Any) -> None:
-    """Bring a generator into this state."""
     arrays = {k: np.array(v, dtype=np.uint64) if isinstance(v, list) else v for k, v in state["state"].items()}
     rng.bit_generator.state = {**state, "state": arrays}
+    return rng
 
 
 def content_of(slot: Any) -> Any:
@@ -68,6 +107,6 @@ def refill(slot: Any, content: Any) -> None:
 def dtype_of(name: Any) -> Any:
     """The dtype with this name, if it is one of numbers."""
     made = np.dtype(str(name))
-    if made.kind not in "biufc":
+    if made.kind not in NUMBERS:
         raise ValueError(f"dtype {name}")
     return made
