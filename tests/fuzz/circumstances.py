@@ -22,7 +22,7 @@ THRESHOLDS: dict[str, tuple[int, ...]] = {
     "THIN": (1, 2, 3), "FEWEST_ROWS": (1, 2), "MOST_TO_REPEAT": (0, 4, 12), "LARGEST_TRANSPOSE": (0, 32),
     "SHORTEST_ROW": (1, 2), "MOST_TERMS": (1, 2), "LARGEST_COMPARED": (0, 2), "LONGEST_LINE": (20, 40),
     "LONGEST_CHAIN": (2, 3), "MOST_CHOICES": (0, 1), "DEEPEST": (0, 1), "LONGEST_LITERAL": (0, 3),
-    "MOST_ROUNDS": (1, 2), "SHORTEST_TO_TURN": (1, 1, 2),
+    "MOST_ROUNDS": (1, 2), "FEW_ROWS": (1, 1, 2),
 }  # fmt: skip
 PASSES = [p.__name__ for row in DEFAULT for p in row]
 Rows = tuple[tuple[str, ...], ...]
