@@ -201,6 +201,10 @@ def test_what_cannot_be_read_is_named_and_counted(study, monkeypatch, tmp_path, 
     monkeypatch.chdir(tmp_path)
     assert cli.main(["study", "export", str(study)]) == 0
     said = " ".join(capsys.readouterr().out.split())
+    for path in [*study.rglob("*engine*"), *study.rglob("*tables*")]:
+        path.unlink()
+    with pytest.raises(ExerciseError, match=r"None of these can be read: .*study-notes\.jsonl"):
+        collected(study)
     assert f"{whole}: 2 lines were left out" in said and f"{notes}: all lines were left out" in said
 
 

@@ -38,8 +38,8 @@ def run(args: Arguments) -> None:
         show_table([(id, f"of {n:<3} {old:>3} before {new:>3} after") for id, n, old, new in summary(rows)], title)
         if others:
             print(f"{others} lines were left out: their code had answered already, or the answer is none.")
-        for path, count in unread.items():
-            print(f"{path}: {count or 'all'} lines were left out, since they are no answers of this study.")
+        for file, count in unread.items():
+            print(f"{file}: {count or 'all'} lines were left out, since they are no answers of this study.")
         print("What these numbers can and cannot say is in the documentation, under Measuring a course.")
         return
     if args.code is None:

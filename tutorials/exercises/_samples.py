@@ -1,5 +1,7 @@
 """Two sides of data: samples that are on both, and columns that tell the label."""
 
+from typing import Any
+
 import numpy as np
 
 CLOSE = 1e-6  # of the range of a column: ten times what float32 rounds, and less than what tells samples apart
@@ -8,12 +10,12 @@ RARE = 3  # so few samples may be apart from all others by chance
 FIRST = 50  # rows that rule out most blocks of columns
 
 
-def together(x, x_test):
+def together(x: Any, x_test: Any) -> Any:
     """The rows of both sides in one array of float64."""
     return np.concatenate([np.reshape(side, (len(side), -1)).astype(np.float64) for side in (x, x_test)])
 
 
-def in_steps(rows, count):
+def in_steps(rows: Any, count: int) -> Any:
     """The rows in steps so small that two numbers less than a step apart differ by rounding alone.
 
     A column that is constant in the first `count` rows, or in the others, tells no samples apart, and is 0.
@@ -24,14 +26,14 @@ def in_steps(rows, count):
     return rows / np.where(span > 0, np.maximum(CLOSE * span, SINGLE), np.inf)
 
 
-def in_both(x, x_test):
+def in_both(x: Any, x_test: Any) -> tuple[int, int, int]:
     """How many rows of x_test are in x, too, up to rounding; and the first of them, with the row of x that it is."""
     rows, count = in_steps(together(x, x_test), len(x)), len(x)
     direction = np.random.default_rng(0).normal(size=rows.shape[1])  # equal rows are at equal places along it
     places, reach = rows @ direction, np.abs(direction).sum()
     order = np.argsort(places[:count])
     starts, stops = (np.searchsorted(places[order], places[count:] + side) for side in (-reach, reach))
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
         near = order[start:stop]
         near = near[np.abs(rows[near] - rows[count + i]).max(axis=1, initial=0) <= 1]
@@ -39,7 +41,7 @@ def in_both(x, x_test):
     return len(pairs), *(pairs[0] if pairs else (0, 0))
 
 
-def label_inside(x, x_test, labels, labels_test):
+def label_inside(x: Any, x_test: Any, labels: Any, labels_test: Any) -> str:
     """Which columns tell the label on both sides, in words; "" if none do.
 
     Either a column has one value for each class, and not one for all; or in a block of as many columns as there are

@@ -2,6 +2,8 @@
 
 import io
 import re
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ DRAWN = re.compile(
 )
 
 
-def shows(picture, way):
+def shows(picture: Any, way: str) -> bool:
     """Whether something is seen when a notebook asks in this way."""
     if way == "savefig":
         getattr(picture, way)(file := io.BytesIO())
@@ -24,7 +26,7 @@ def shows(picture, way):
     return any(bool(DRAWN.search(part)) if isinstance(part, str) else bool(part) for part in seen)
 
 
-def habits_of(text, words):
+def habits_of(text: str, words: Collection[str]) -> tuple[str, bool]:
     """How long its words are, how many lengths they have, and how many sentences there are; whether that is usual."""
     mean, lengths = sum(map(len, words)) / len(words), len({*map(len, words)})
     sentences = len(re.findall(r"\w[^\w\s]*[.!?…](?:\W|$)|[。！？]", text))

@@ -88,13 +88,12 @@ def _cell(cell: dict[str, Any], paper: Paper, words: dict[str, str], questions: 
     if cell["cell_type"] == "markdown":
         words.update({word.lower(): meaning for meaning, word in EXPLAINED.findall(text)})
         name = f"Prediction {len(questions) + 1}"
-        made = _markdown(EXPLAINED.sub(r"<i>\2</i>", text.replace("Before you run on", name)), paper)
+        text = text.replace("Before you run on", name) if role == "question" else text
+        made = _markdown(EXPLAINED.sub(r"<i>\2</i>", text), paper)
         if role == "question":
             line = element("p", "Your answer: ", element("span"), class_="line")
             questions.append(element("section", made, line, class_=role))
-            yield element(
-                "p", element("strong", f"{name}."), " Answer it on its sheet before you read on.", class_="asked"
-            )
+            yield element("p", element("strong", name), ": answer it on its sheet before you read on.", class_="asked")
         else:
             yield element("section", made, class_=role) if role else made
     elif role == "answer":

@@ -49,7 +49,8 @@ def collected(folder: Path) -> Collection:
                 first.setdefault(key, judged)
     codes = [*{code for code, _, _ in first}]
     if not codes:
-        raise ExerciseError(f"{folder} holds no file of a study: students hand in study-CODE.jsonl")
+        names = f". None of these can be read: {', '.join(map(str, unread))}" if unread else ""
+        raise ExerciseError(f"{folder} holds no file of a study: students hand in study-CODE.jsonl{names}")
     random.SystemRandom().shuffle(codes)
     number_of = {code: number for number, code in enumerate(codes, start=1)}
     keys = [(code, form, item.id) for code in codes for form in FORMS for item in items()]
