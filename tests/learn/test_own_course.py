@@ -20,6 +20,7 @@ from tinygrad_lora.grading.sandbox.bubblewrap import exposing
 from tinygrad_lora.learn import check, exercise_ids, exercises, load_exercise, registry, run_checks
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
 from tinygrad_lora.learn.own import begin, course, gates
+from tinygrad_lora.learn.own.nonsense import accepted_nonsense
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
@@ -210,6 +211,61 @@ def test_verify_shows_what_a_weak_check_lets_pass_and_a_call_that_tells_it(own, 
     change = re.escape("passes: `return 2 * x * g` -> `return 2 * x / g`\n    if it may be called so, check that ")
     told = re.search(rf"{change}(.*)", printed)
     assert re.match(r"square_vjp\(g=.*, y=.*, x=.*\) gives .*; this gives ", told[1])
+
+
+RATE = '''"""A factor
+
+Write `factor(rate)`: what is left after a loss at this rate.
+"""
+
+from tinygrad_lora.learn.authoring import Exercise, require
+
+exercise = Exercise("50-rate", __doc__, kind="N", hints=["Take it away."] * 3)
+
+
+@exercise.reference
+def factor(rate):
+    """What is left of 1."""
+    return 1 - rate
+
+
+@exercise.check()
+def test_it_is_small(factor):
+    for rate in (0.1, 0.2, 0.4):
+        got = factor(rate)
+        CHECK
+
+
+@exercise.mutant("wrong")
+def all_of_it(rate):
+    return 1.0
+
+
+@exercise.mutant("wrong")
+def more_than_all(rate):
+    return 1.0 + rate
+'''
+
+
+@pytest.mark.parametrize(("check", "titles"), [
+    ('require(0.5 < got < 1, "wrong", "no")', "`return 0.9`, `return 0.6`, 0.8 for each number of the result"),
+    ('require(got < 1, "wrong", "no")', "`return rate`, `return 0.9`, `return 0.6`, 0 for each number of the result, "),
+    ('require(got != 1 and got != 1 + rate, "wrong", "no")', "`return rate`, `return None`, `return 0.9`, "),
+    ('require(got == 1 - rate, "wrong", "no")', ""),
+])  # fmt: skip
+def test_verify_finds_constants_and_arguments_that_earn_a_point(own, capsys, check, titles):
+    (own / "exercises" / "t50" / "rate.py").write_text(RATE.replace("CHECK", check), encoding="utf-8")
+    registry.exercise_modules.cache_clear()
+    code, printed = verify("50-rate", capsys)
+    assert code == bool(titles)
+    assert ("nonsense: 'it is small' (1 point) accepts " in printed) == bool(titles) and titles in printed
+    if titles:
+        assert re.search(r"check that factor\(rate=0\.\d\) gives 0\.\d; this gives ", printed)
+
+
+@pytest.mark.parametrize("id", ["01-edges", "02-evaluate", "04-backward", "08-clip", "09-emit", "10-hvp"])
+def test_no_constant_and_no_argument_earns_a_point_in_the_package(id):
+    assert not [*accepted_nonsense(load_exercise(id))]
 
 
 def test_verify_says_so_where_a_change_means_the_same(capsys):

@@ -43,7 +43,7 @@ class ChangedSolution:
     """A solution with one change, `old` -> `new`, and what the checks say about it; None if they pass."""
 
     title: str
-    text: str
+    objects: dict[str, Any]
     diagnosis: Diagnosis | None
 
     @property
@@ -67,7 +67,7 @@ def changed_solutions(exercise: Exercise) -> Iterator[ChangedSolution]:
         alone = (replace(exercise, checks=[check], limit=limit) for check in exercise.checks)
         diagnoses = (run_checks(one, exercise.references | objects).diagnosis for one in alone)
         diagnosis = next(filter(None, diagnoses), None)
-        yield ChangedSolution(title, text, diagnosis)
+        yield ChangedSolution(title, objects, diagnosis)
 
 
 class Cases:
@@ -85,12 +85,12 @@ class Cases:
             for name, calls in recorded.items()
         }  # fmt: skip
 
-    def telling(self, changed: ChangedSolution) -> tuple[str, int]:
-        """A call that tells the change from the solution, with both results, and how many were tried.
+    def telling(self, objects: dict[str, Any]) -> tuple[str, int]:
+        """A call that tells these objects from the solution, with both results, and how many were tried.
 
         It is "" if there is none. A call counts only where the solution itself gives a result.
         """
-        objects, end, tried = objects_of(self.exercise, changed.text), time.monotonic() + PATIENCE, 0
+        end, tried = time.monotonic() + PATIENCE, 0
         for name, function in self.functions.items():
             for args, kwargs in self.calls[name]:
                 if time.monotonic() > end:
