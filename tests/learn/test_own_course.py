@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from held import flags, need_sandbox, settings
 
+from tinygrad_lora.commands import course as release_command
 from tinygrad_lora.commands.main import main
 from tinygrad_lora.commands.verify import verified
 from tinygrad_lora.errors import ExerciseError
@@ -21,6 +22,7 @@ from tinygrad_lora.learn import check, exercise_ids, exercises, load_exercise, r
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
 from tinygrad_lora.learn.own import begin, course, gates
 from tinygrad_lora.learn.own.nonsense import accepted_nonsense
+from tinygrad_lora.learn.predictions.prediction import predictions_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
@@ -47,10 +49,16 @@ def in_course(folder, monkeypatch):
     registry.exercise_modules.cache_clear()
     yield
     registry.exercise_modules.cache_clear()
+    forget(exercises)
+
+
+def forget(package):
+    """Forget the modules of one's own exercises, as a new process would."""
+    predictions_of.cache_clear()
     for name in [name for name in sys.modules if re.search(r"learn\.exercises\.t[5-9]\d", name)]:
         del sys.modules[name]
-    for name in [name for name in vars(exercises) if re.fullmatch(r"t[5-9]\d", name)]:
-        delattr(exercises, name)
+    for name in [name for name in vars(package) if re.fullmatch(r"t[5-9]\d", name)]:
+        delattr(package, name)
 
 
 def test_a_course_is_the_nearest_one_upwards_and_never_in_a_folder_of_everybodys(tmp_path):
@@ -281,6 +289,125 @@ def test_a_mistake_with_another_name_than_promised_is_lacking(own):
     other, mistake = gates.shortcomings(load_exercise(ID))
     assert other.startswith("the other way fails. 'the rule is the chain rule' says: ")
     assert mistake == "the mistake forgets_the_two must get 'sign'; it gets 'factor'"
+
+
+# --- Release ---
+
+
+@pytest.fixture
+def release(own, monkeypatch, capsys):
+    """`release(...)` releases tutorial 50 into `students`, and gives the exit code and what was printed."""
+    pytest.importorskip("jupytext", reason="reading the sources of tutorials needs Jupytext")
+    monkeypatch.setattr(release_command, "COURSE", own)
+
+    def run(*options):
+        registry.exercise_modules.cache_clear()
+        forget(exercises)
+        code = main(["course", "release", "students", "--tutorials", "50", *options])
+        return code, "".join(capsys.readouterr())
+
+    return run
+
+
+def edited(path, change):
+    """Changes the cells of a notebook, and writes it as Jupyter would."""
+    book = json.loads(path.read_text(encoding="utf-8"))
+    change(book)
+    path.write_text(json.dumps(book, indent=1) + "\n", encoding="utf-8")
+
+
+def test_a_notebook_that_somebody_has_written_into_is_kept_and_named(own, release):
+    path, exercise = own / "students" / "50_square.ipynb", own / "exercises" / "t50" / "square.py"
+    assert release() == (0, "students/50_square.ipynb\n")
+    for change in (
+        lambda book: book["cells"][0].update(source=["# 50 · Mine\n"]),
+        lambda book: book["cells"].pop(),
+        lambda book: book["cells"].append({"cell_type": "code", "source": [], "metadata": {}, "outputs": []}),
+        lambda book: next(c for c in book["cells"] if c["id"] == f"{ID}-answer").update(source="def square_vjp(): 1"),
+        lambda book: book["metadata"].pop("tinygrad_lora"),
+    ):  # fmt: skip
+        edited(path, change)
+        exercise.write_text(exercise.read_text(encoding="utf-8") + "\n# newer\n", encoding="utf-8")
+        source = (own / "50_square.py").read_text(encoding="utf-8")
+        (own / "50_square.py").write_text(source.replace(" what you", " again what you"), encoding="utf-8")
+        before = path.read_text(encoding="utf-8")
+        code, printed = release()
+        assert code == 1 and "kept: students/50_square.ipynb is not as it was released; --force" in printed
+        assert path.read_text(encoding="utf-8") == before and release("--check")[0] == 1
+        assert (own / "students" / "exercises" / "t50" / "square.py").read_text("utf-8").endswith("# newer\n")
+        assert release("--format", "instructor", "--no-execute")[0] == 1, "solutions do not replace it, either"
+        assert path.read_text(encoding="utf-8") == before
+        assert release("--force")[0] == 0 == release("--check")[0]
+
+
+def test_a_notebook_that_was_run_and_saved_is_replaced(own, release):
+    path = own / "students" / "50_square.ipynb"
+    assert release()[0] == 0
+
+    def save(book):
+        book["metadata"]["language_info"]["version"] = "3.12.1"
+        for number, cell in enumerate(book["cells"]):
+            cell["metadata"]["trusted"] = True
+            if cell["cell_type"] == "code":
+                printed = {"output_type": "stream", "name": "stdout", "text": "1"}
+                cell |= {"execution_count": number, "outputs": [printed]}
+                book["cells"][number] = cell | {"source": "".join(cell["source"])}
+
+    edited(path, save)
+    exercise = own / "exercises" / "t50" / "square.py"
+    exercise.write_text(exercise.read_text(encoding="utf-8").replace("points=2", "points=4"), encoding="utf-8")
+    assert release() == (0, "students/50_square.ipynb\n") and "(5 points)" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("file", "text", "sentence"), [
+    ("t50/const.py", "def f(:\n", "t50/const.py, line 1: the exercise cannot be loaded. SyntaxError"),
+    ("t51/const.py", "exercise = None\n", "const.py must define `exercise = Exercise('51-const', ...)`"),
+    ("t50/cube.py", "@exercise.reference -> ", "50-cube has no solution so far"),
+    ("t50/cube.py", "return 2 * x * g -> return x * g", "50-cube: its own solution fails."),
+    ("t50/_predictions.py", "1 +\n", "t50/_predictions.py, line 1: the file of questions cannot be loaded. Syntax"),
+    ("t50/cube.py", "cube_vjp -> square_vjp", "t50/cube.py and t50/square.py both ask for 'square_vjp'"),
+    ("t51/cube.py", "cube_vjp -> square_vjp", ""),  # in another notebook
+])  # fmt: skip
+def test_a_release_tries_every_exercise_of_the_course(own, release, capsys, file, text, sentence):
+    if file.endswith("cube.py"):
+        old, _, new = text.partition(" -> ")
+        begin.new_exercise("cube", int(file[1:3]))
+        (own / "50_square.py").write_text("# %% [markdown]\n# # 50 · Square\n", encoding="utf-8")
+        text = (own / "exercises" / file).read_text(encoding="utf-8").replace(old, new)
+    (own / "exercises" / file).parent.mkdir(exist_ok=True)
+    (own / "exercises" / file).write_text(text, encoding="utf-8")
+    code, printed = release()
+    assert code == (2 if sentence else 0) and sentence in printed
+    assert (own / "students").exists() == (not sentence)
+
+
+@pytest.mark.parametrize("command", ["course verify 50-square", "course verify 50", "grade handed --exercises 50"])
+def test_two_exercises_of_one_tutorial_that_ask_for_one_name_are_refused(own, command, capsys):
+    begin.new_exercise("alpha")
+    path = own / "exercises" / "t50" / "alpha.py"
+    path.write_text(path.read_text(encoding="utf-8").replace("alpha_vjp", "square_vjp"), encoding="utf-8")
+    registry.exercise_modules.cache_clear()
+    (own / "handed").mkdir()
+    (own / "handed" / "ada.py").write_text("", encoding="utf-8")
+    assert main(command.split()) == 2
+    sentence = "t50/alpha.py and t50/square.py both ask for 'square_vjp', and a notebook has one of that name: rename"
+    assert sentence in capsys.readouterr().err
+
+
+def test_an_instructors_notebook_of_ones_own_ends_with_notes(own, release):
+    release("--format", "instructor", "--no-execute")
+    last = json.loads((own / "students" / "50_square.ipynb").read_text(encoding="utf-8"))["cells"][-1]
+    notes = "".join(last["source"])
+    assert last["cell_type"] == "markdown" and "| `50-square`: The backward rule of the square | 3 |" in notes
+    assert "3 points in 50 minutes." in notes
+    assert "* `missing-upstream` in `50-square`: forgets what flows in\n* `factor` in `50-square`: forgets" in notes
+    with (own / "50_square.py").open("a", encoding="utf-8") as file:
+        file.write("\n# %% [markdown] instructor=true\n# Notes of my own.\n")
+    release("--format", "instructor", "--no-execute", "--force")
+    written = (own / "students" / "50_square.ipynb").read_text(encoding="utf-8")
+    assert "Notes of my own" in written and "Likely mistakes" not in written
+    release("--force")
+    assert "Likely mistakes" not in (own / "students" / "50_square.ipynb").read_text(encoding="utf-8")
 
 
 STOLEN = """
