@@ -399,7 +399,7 @@ def test_an_instructors_notebook_of_ones_own_ends_with_notes(own, release):
     last = json.loads((own / "students" / "50_square.ipynb").read_text(encoding="utf-8"))["cells"][-1]
     notes = "".join(last["source"])
     assert last["cell_type"] == "markdown" and "| `50-square`: The backward rule of the square | 3 |" in notes
-    assert "3 points in 50 minutes." in notes
+    assert "\n\n3 points in 50 minutes. Likely mistakes, by their " in notes
     assert "* `missing-upstream` in `50-square`: forgets what flows in\n* `factor` in `50-square`: forgets" in notes
     with (own / "50_square.py").open("a", encoding="utf-8") as file:
         file.write("\n# %% [markdown] instructor=true\n# Notes of my own.\n")

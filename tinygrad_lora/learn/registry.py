@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +89,8 @@ def require_distinct(ids: Iterable[str]) -> None:
 
 def own_tutorials() -> dict[str, list[str]]:
     """The ids of one's own exercises, by the number of their tutorial."""
-    own = groupby((id for id in exercise_ids() if is_own(id[:2])), lambda id: id[:2])
-    return {number: [*ids] for number, ids in own}
+    own = [id for id in exercise_ids() if is_own(id[:2])]
+    return {id[:2]: [one for one in own if one[:2] == id[:2]] for id in own}
 
 
 def _file(module: str) -> str:

@@ -12,12 +12,11 @@ from ..checking.report import CheckResult
 from ..checking.run import run_checks
 from ..checking.signatures import names_of
 from ..exercise import Exercise
+from .survivors import noting
 
-LIMIT = 1.0  # seconds for a check
 NUMERIC = int, float, np.number, np.ndarray
 Function = Callable[..., Any]
 Functions = dict[str, Function]
-Results = dict[str, list[Any]]  # what each function of the solution gives in a check, call by call
 
 
 def accepted_nonsense(exercise: Exercise) -> Iterator[tuple[CheckResult, str, dict[str, Any]]]:
@@ -28,25 +27,16 @@ def accepted_nonsense(exercise: Exercise) -> Iterator[tuple[CheckResult, str, di
     things = exercise.references
     functions = {n: f for n, f in things.items() if callable(f) and not isinstance(f, type) and names_of(f)}
     for check in exercise.checks if functions else ():
-        alone, results = replace(exercise, checks=[check], limit=LIMIT), {name: list[Any]() for name in functions}
-        run_checks(alone, things | {name: _recording(f, results[name]) for name, f in functions.items()})
+        alone, results = replace(exercise, checks=[check]), {name: list[Any]() for name in functions}
+        run_checks(alone, things | {name: noting(f, [], results[name]) for name, f in functions.items()})
         for title, answers in _answers(functions, results):
             objects = dict.fromkeys(things) | {name: wraps(functions[name])(f) for name, f in answers.items()}
             if (result := run_checks(alone, objects).results[0]).passed:
                 yield result, title, objects
 
 
-def _recording(function: Function, results: list[Any]) -> Function:
-    @wraps(function)
-    def record(*args: Any, **kwargs: Any) -> Any:
-        results.append(kept(result := function(*args, **kwargs)))
-        return result
-
-    return record
-
-
-def _answers(functions: Functions, results: Results) -> Iterator[tuple[str, Functions]]:
-    """Each answer in words, and its functions by name."""
+def _answers(functions: Functions, results: dict[str, list[Any]]) -> Iterator[tuple[str, Functions]]:
+    """Each answer in words, and its functions by name. `results` is what those of the solution gave, call by call."""
     names = [names_of(function) for function in functions.values()]
     for i in range(max(map(len, names))):
         title = " / ".join(own[i] for own in names if i < len(own))

@@ -16,7 +16,7 @@ import numpy as np
 from ...core.node import Array, ComputationNode
 from ..checking.arguments import copied
 from ..checking.guard import TookTooLongError, guarded
-from ..checking.repetition import alike, differing, repeatable, shown
+from ..checking.repetition import alike, differing, kept, repeatable, shown
 from ..checking.run import run_checks
 from ..checking.signatures import names_of
 from ..diagnosis import Diagnosis
@@ -77,7 +77,7 @@ class Cases:
         self.exercise = exercise
         self.functions = {n: f for n, f in exercise.references.items() if callable(f) and not isinstance(f, type)}
         recorded: dict[str, list[Call]] = {name: [] for name in self.functions}
-        recording = {name: _recording(f, recorded[name]) for name, f in self.functions.items()}
+        recording = {name: noting(f, recorded[name], []) for name, f in self.functions.items()}
         for seed in SEEDS:
             run_checks(exercise, exercise.references | recording, seed=seed, budget=BUDGET)
         self.calls = {
@@ -120,12 +120,15 @@ class Cases:
         return call
 
 
-def _recording(function: Callable[..., Any], calls: list[Call]) -> Callable[..., Any]:
+def noting(function: Callable[..., Any], calls: list[Call], results: list[Any]) -> Callable[..., Any]:
+    """The function, which notes each call that may be made again, and every result."""
+
     @wraps(function)
     def record(*args: Any, **kwargs: Any) -> Any:
         if repeatable([*args, *kwargs.values()]):
             calls.append((tuple(map(copied, args)), copied(kwargs)))
-        return function(*args, **kwargs)
+        results.append(kept(result := function(*args, **kwargs)))
+        return result
 
     return record
 

@@ -65,14 +65,13 @@ def instructor(cells: Sequence[TutorialCell]) -> str:
 
 def closing_notes(first: str, exercises: Sequence[Exercise]) -> str:
     """Notes for the instructor of a tutorial whose author wrote none: minutes, points, and mistakes by their codes."""
-    rows = [f"| `{one.id}`: {one.title} | {one.points} |" for one in exercises]
-    codes = {(mutant.code, one.id): mutant.title.replace("_", " ") for one in exercises for mutant in one.mutants}
-    minutes = f" in {found['minutes']} minutes" if (found := HEADING.search(first)) else ""
-    total = f"{sum(one.points for one in exercises)} points{minutes}."
-    mistakes = [f"* `{code}` in `{id}`: {title}" for (code, id), title in codes.items()]
-    table = "\n".join(["| exercise | points |", "|---|---|", *rows])
-    likely = "\n".join(["Likely mistakes, as diagnosis codes:", "", *mistakes]) if mistakes else ""
-    return "\n\n".join(filter(None, ["## For the instructor", table, total, likely]))
+    rows = "".join(f"| `{one.id}`: {one.title} | {one.points} |\n" for one in exercises)
+    mistakes = [(one.id, mutant.code, mutant.title.replace("_", " ")) for one in exercises for mutant in one.mutants]
+    likely = "".join(f"* `{code}` in `{id}`: {title}\n" for id, code, title in mistakes)
+    minutes = f" in {heading['minutes']} minutes" if (heading := HEADING.search(first)) else ""
+    total = f"{sum(one.points for one in exercises)} points{minutes}. Likely mistakes, by their codes:"
+    table = f"| exercise | points |\n|---|---|\n{rows}"
+    return f"## For the instructor\n\n{table}\n{total}\n\n{likely or '* none'}".rstrip()
 
 
 def notebook(cells: Sequence[TutorialCell], layout: Layout, *, setup: str = SETUP, solved: bool = False) -> str:
