@@ -271,6 +271,21 @@ def test_verify_finds_constants_and_arguments_that_earn_a_point(own, capsys, che
         assert re.search(r"check that factor\(rate=0\.\d\) gives 0\.\d; this gives ", printed)
 
 
+def test_nonsense_is_tried_for_all_functions_of_an_exercise_together(own):
+    """Whatever they give: a number, an array with NaN, a list. Nothing of it stops the command."""
+    second = "\n\n@exercise.reference\ndef halves(x, y):\n    return [x * 0.5, np.array([np.nan, y]), 3]\n"
+    check = "halves(got, rate)\n        require(type(got) is float, 'wrong', 'no')"
+    text = RATE.replace("CHECK", check).replace("small(factor)", "small(factor, halves)")
+    text = text.replace("from tiny", "import numpy as np\nfrom tiny")
+    text = text.replace("    return 1 - rate\n", f"    return 1 - rate\n{second}", 1)
+    text = re.sub(r"@exercise.mutant.*", "", text, flags=re.DOTALL)
+    (own / "exercises" / "t50" / "rate.py").write_text(text, encoding="utf-8")
+    registry.exercise_modules.cache_clear()
+    titles = [title for _, title, _ in accepted_nonsense(load_exercise("50-rate"))]
+    assert titles[0] == "`return rate / x`" and "`return None / None`" not in titles
+    assert titles[1].startswith("`return 0.9 / [") and titles[-1] == "0.8 for each number of the result"
+
+
 @pytest.mark.parametrize("id", ["01-edges", "02-evaluate", "04-backward", "08-clip", "09-emit", "10-hvp"])
 def test_no_constant_and_no_argument_earns_a_point_in_the_package(id):
     assert not [*accepted_nonsense(load_exercise(id))]

@@ -40,7 +40,7 @@ def _answers(functions: Functions, results: dict[str, list[Any]]) -> Iterator[tu
     names = [names_of(function) for function in functions.values()]
     for i in range(max(map(len, names))):
         title = " / ".join(own[i] for own in names if i < len(own))
-        yield f"`return {title}`", dict.fromkeys(functions, lambda *args, i=i, **kwargs: (*args, *kwargs.values())[i])
+        yield f"`return {title}`", {n: lambda *args, i=i, **kwargs: (*args, *kwargs.values())[i] for n in functions}
     constants: list[dict[str, Any]] = [dict.fromkeys(functions)]
     if all(own and repeatable(own) for own in results.values()):  # objects are no constants
         constants += ({name: own[place] for name, own in results.items()} for place in (0, -1))
@@ -48,7 +48,7 @@ def _answers(functions: Functions, results: dict[str, list[Any]]) -> Iterator[tu
         if not any(alike(one, before) for before in constants[:i]):
             yield f"`return {' / '.join(map(shown, one.values()))}`", {name: _in_turn([x]) for name, x in one.items()}
     arrays = [np.asarray(x) for own in results.values() for x in own if isinstance(x, NUMERIC)]
-    means = [float(x.mean()) for x in arrays if x.size and x.dtype.kind in "fiu"]
+    means = [float(x.mean()) for x in arrays if x.size and x.dtype.kind in "fiu" and np.isfinite(x).all()]
     for number in dict.fromkeys([0.0, 1.0, sum(means) / max(1, len(means))]):
         filled = {name: _in_turn([_fill(x, number) for x in own]) for name, own in results.items()}
         yield f"{number:.6g} for each number of the result", filled
@@ -66,4 +66,4 @@ def _fill(x: Any, number: Any) -> Any:
         return np.full_like(x, number) if x.dtype.kind in "fiub" else None
     if type(x) in (list, tuple):
         return type(x)(_fill(part, number) for part in x)
-    return type(x)(number) if isinstance(x, NUMERIC) else None
+    return type(x)(number) if type(x) in (bool, int, float) or isinstance(x, np.number) else None
