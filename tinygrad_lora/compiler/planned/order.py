@@ -69,6 +69,11 @@ def replacing_last(order: Sequence[Node], replacing: set[Node]) -> list[Node]:
     return [n for n in order if n not in late] + [n for n in order if n in late]
 
 
+def need_blocks(order: Iterable[Node]) -> bool:
+    """Whether some array is larger than a block."""
+    return any(node.size * node.dtype.itemsize > BLOCK_BYTES for node in order)
+
+
 def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> list[Unit]:
     """The operations as units. An operation that reads what a unit computes joins it as soon as its operands are there.
 
