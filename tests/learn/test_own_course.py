@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from held import flags, need_sandbox, settings
 
+from tinygrad_lora.commands import course as release_command
 from tinygrad_lora.commands.main import main
 from tinygrad_lora.commands.verify import verified
 from tinygrad_lora.errors import ExerciseError
@@ -20,6 +21,8 @@ from tinygrad_lora.grading.sandbox.bubblewrap import exposing
 from tinygrad_lora.learn import check, exercise_ids, exercises, load_exercise, registry, run_checks
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
 from tinygrad_lora.learn.own import begin, course, gates
+from tinygrad_lora.learn.own.nonsense import accepted_nonsense
+from tinygrad_lora.learn.predictions.prediction import predictions_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
@@ -46,10 +49,16 @@ def in_course(folder, monkeypatch):
     registry.exercise_modules.cache_clear()
     yield
     registry.exercise_modules.cache_clear()
+    forget(exercises)
+
+
+def forget(package):
+    """Forget the modules of one's own exercises, as a new process would."""
+    predictions_of.cache_clear()
     for name in [name for name in sys.modules if re.search(r"learn\.exercises\.t[5-9]\d", name)]:
         del sys.modules[name]
-    for name in [name for name in vars(exercises) if re.fullmatch(r"t[5-9]\d", name)]:
-        delattr(exercises, name)
+    for name in [name for name in vars(package) if re.fullmatch(r"t[5-9]\d", name)]:
+        delattr(package, name)
 
 
 def test_a_course_is_the_nearest_one_upwards_and_never_in_a_folder_of_everybodys(tmp_path):
@@ -212,6 +221,76 @@ def test_verify_shows_what_a_weak_check_lets_pass_and_a_call_that_tells_it(own, 
     assert re.match(r"square_vjp\(g=.*, y=.*, x=.*\) gives .*; this gives ", told[1])
 
 
+RATE = '''"""A factor
+
+Write `factor(rate)`: what is left after a loss at this rate.
+"""
+
+from tinygrad_lora.learn.authoring import Exercise, require
+
+exercise = Exercise("50-rate", __doc__, kind="N", hints=["Take it away."] * 3)
+
+
+@exercise.reference
+def factor(rate):
+    """What is left of 1."""
+    return 1 - rate
+
+
+@exercise.check()
+def test_it_is_small(factor):
+    for rate in (0.1, 0.2, 0.4):
+        got = factor(rate)
+        CHECK
+
+
+@exercise.mutant("wrong")
+def all_of_it(rate):
+    return 1.0
+
+
+@exercise.mutant("wrong")
+def more_than_all(rate):
+    return 1.0 + rate
+'''
+
+
+@pytest.mark.parametrize(("check", "titles"), [
+    ('require(0.5 < got < 1, "wrong", "no")', "`return 0.9`, `return 0.6`, 0.8 for each number of the result"),
+    ('require(got < 1, "wrong", "no")', "`return rate`, `return 0.9`, `return 0.6`, 0 for each number of the result, "),
+    ('require(got != 1 and got != 1 + rate, "wrong", "no")', "`return rate`, `return None`, `return 0.9`, "),
+    ('require(got == 1 - rate, "wrong", "no")', ""),
+])  # fmt: skip
+def test_verify_finds_constants_and_arguments_that_earn_a_point(own, capsys, check, titles):
+    (own / "exercises" / "t50" / "rate.py").write_text(RATE.replace("CHECK", check), encoding="utf-8")
+    registry.exercise_modules.cache_clear()
+    code, printed = verify("50-rate", capsys)
+    assert code == bool(titles)
+    assert ("nonsense: 'it is small' (1 point) accepts " in printed) == bool(titles) and titles in printed
+    if titles:
+        assert re.search(r"check that factor\(rate=0\.\d\) gives 0\.\d; this gives ", printed)
+
+
+def test_nonsense_is_tried_for_all_functions_of_an_exercise_together(own):
+    """Whatever they give: a number, an array with NaN, a list. Nothing of it stops the command."""
+    second = "\n\n@exercise.reference\ndef halves(x, y):\n    return [x * 0.5, np.array([np.nan, y]), 3]\n"
+    check = "halves(got, rate)\n        require(type(got) is float, 'wrong', 'no')"
+    text = RATE.replace("CHECK", check).replace("small(factor)", "small(factor, halves)")
+    text = text.replace("from tiny", "import numpy as np\nfrom tiny")
+    text = text.replace("    return 1 - rate\n", f"    return 1 - rate\n{second}", 1)
+    text = re.sub(r"@exercise.mutant.*", "", text, flags=re.DOTALL)
+    (own / "exercises" / "t50" / "rate.py").write_text(text, encoding="utf-8")
+    registry.exercise_modules.cache_clear()
+    titles = [title for _, title, _ in accepted_nonsense(load_exercise("50-rate"))]
+    assert titles[0] == "`return rate / x`" and "`return None / None`" not in titles
+    assert titles[1].startswith("`return 0.9 / [") and titles[-1] == "0.8 for each number of the result"
+
+
+@pytest.mark.parametrize("id", ["01-edges", "02-evaluate", "04-backward", "08-clip", "09-emit", "10-hvp"])
+def test_no_constant_and_no_argument_earns_a_point_in_the_package(id):
+    assert not [*accepted_nonsense(load_exercise(id))]
+
+
 def test_verify_says_so_where_a_change_means_the_same(capsys):
     code, printed = verify("04-topo", capsys)
     assert code == 0 and "lacks" not in printed
@@ -225,6 +304,125 @@ def test_a_mistake_with_another_name_than_promised_is_lacking(own):
     other, mistake = gates.shortcomings(load_exercise(ID))
     assert other.startswith("the other way fails. 'the rule is the chain rule' says: ")
     assert mistake == "the mistake forgets_the_two must get 'sign'; it gets 'factor'"
+
+
+# --- Release ---
+
+
+@pytest.fixture
+def release(own, monkeypatch, capsys):
+    """`release(...)` releases tutorial 50 into `students`, and gives the exit code and what was printed."""
+    pytest.importorskip("jupytext", reason="reading the sources of tutorials needs Jupytext")
+    monkeypatch.setattr(release_command, "COURSE", own)
+
+    def run(*options):
+        registry.exercise_modules.cache_clear()
+        forget(exercises)
+        code = main(["course", "release", "students", "--tutorials", "50", *options])
+        return code, "".join(capsys.readouterr())
+
+    return run
+
+
+def edited(path, change):
+    """Changes the cells of a notebook, and writes it as Jupyter would."""
+    book = json.loads(path.read_text(encoding="utf-8"))
+    change(book)
+    path.write_text(json.dumps(book, indent=1) + "\n", encoding="utf-8")
+
+
+def test_a_notebook_that_somebody_has_written_into_is_kept_and_named(own, release):
+    path, exercise = own / "students" / "50_square.ipynb", own / "exercises" / "t50" / "square.py"
+    assert release() == (0, "students/50_square.ipynb\n")
+    for change in (
+        lambda book: book["cells"][0].update(source=["# 50 · Mine\n"]),
+        lambda book: book["cells"].pop(),
+        lambda book: book["cells"].append({"cell_type": "code", "source": [], "metadata": {}, "outputs": []}),
+        lambda book: next(c for c in book["cells"] if c["id"] == f"{ID}-answer").update(source="def square_vjp(): 1"),
+        lambda book: book["metadata"].pop("tinygrad_lora"),
+    ):  # fmt: skip
+        edited(path, change)
+        exercise.write_text(exercise.read_text(encoding="utf-8") + "\n# newer\n", encoding="utf-8")
+        source = (own / "50_square.py").read_text(encoding="utf-8")
+        (own / "50_square.py").write_text(source.replace(" what you", " again what you"), encoding="utf-8")
+        before = path.read_text(encoding="utf-8")
+        code, printed = release()
+        assert code == 1 and "kept: students/50_square.ipynb is not as it was released; --force" in printed
+        assert path.read_text(encoding="utf-8") == before and release("--check")[0] == 1
+        assert (own / "students" / "exercises" / "t50" / "square.py").read_text("utf-8").endswith("# newer\n")
+        assert release("--format", "instructor", "--no-execute")[0] == 1, "solutions do not replace it, either"
+        assert path.read_text(encoding="utf-8") == before
+        assert release("--force")[0] == 0 == release("--check")[0]
+
+
+def test_a_notebook_that_was_run_and_saved_is_replaced(own, release):
+    path = own / "students" / "50_square.ipynb"
+    assert release()[0] == 0
+
+    def save(book):
+        book["metadata"]["language_info"]["version"] = "3.12.1"
+        for number, cell in enumerate(book["cells"]):
+            cell["metadata"]["trusted"] = True
+            if cell["cell_type"] == "code":
+                printed = {"output_type": "stream", "name": "stdout", "text": "1"}
+                cell |= {"execution_count": number, "outputs": [printed]}
+                book["cells"][number] = cell | {"source": "".join(cell["source"])}
+
+    edited(path, save)
+    exercise = own / "exercises" / "t50" / "square.py"
+    exercise.write_text(exercise.read_text(encoding="utf-8").replace("points=2", "points=4"), encoding="utf-8")
+    assert release() == (0, "students/50_square.ipynb\n") and "(5 points)" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("file", "text", "sentence"), [
+    ("t50/const.py", "def f(:\n", "t50/const.py, line 1: the exercise cannot be loaded. SyntaxError"),
+    ("t51/const.py", "exercise = None\n", "const.py must define `exercise = Exercise('51-const', ...)`"),
+    ("t50/cube.py", "@exercise.reference -> ", "50-cube has no solution so far"),
+    ("t50/cube.py", "return 2 * x * g -> return x * g", "50-cube: its own solution fails."),
+    ("t50/_predictions.py", "1 +\n", "t50/_predictions.py, line 1: the file of questions cannot be loaded. Syntax"),
+    ("t50/cube.py", "cube_vjp -> square_vjp", "t50/cube.py and t50/square.py both ask for 'square_vjp'"),
+    ("t51/cube.py", "cube_vjp -> square_vjp", ""),  # in another notebook
+])  # fmt: skip
+def test_a_release_tries_every_exercise_of_the_course(own, release, capsys, file, text, sentence):
+    if file.endswith("cube.py"):
+        old, _, new = text.partition(" -> ")
+        begin.new_exercise("cube", int(file[1:3]))
+        (own / "50_square.py").write_text("# %% [markdown]\n# # 50 · Square\n", encoding="utf-8")
+        text = (own / "exercises" / file).read_text(encoding="utf-8").replace(old, new)
+    (own / "exercises" / file).parent.mkdir(exist_ok=True)
+    (own / "exercises" / file).write_text(text, encoding="utf-8")
+    code, printed = release()
+    assert code == (2 if sentence else 0) and sentence in printed
+    assert (own / "students").exists() == (not sentence)
+
+
+@pytest.mark.parametrize("command", ["course verify 50-square", "course verify 50", "grade handed --exercises 50"])
+def test_two_exercises_of_one_tutorial_that_ask_for_one_name_are_refused(own, command, capsys):
+    begin.new_exercise("alpha")
+    path = own / "exercises" / "t50" / "alpha.py"
+    path.write_text(path.read_text(encoding="utf-8").replace("alpha_vjp", "square_vjp"), encoding="utf-8")
+    registry.exercise_modules.cache_clear()
+    (own / "handed").mkdir()
+    (own / "handed" / "ada.py").write_text("", encoding="utf-8")
+    assert main(command.split()) == 2
+    sentence = "t50/alpha.py and t50/square.py both ask for 'square_vjp', and a notebook has one of that name: rename"
+    assert sentence in capsys.readouterr().err
+
+
+def test_an_instructors_notebook_of_ones_own_ends_with_notes(own, release):
+    release("--format", "instructor", "--no-execute")
+    last = json.loads((own / "students" / "50_square.ipynb").read_text(encoding="utf-8"))["cells"][-1]
+    notes = "".join(last["source"])
+    assert last["cell_type"] == "markdown" and "| `50-square`: The backward rule of the square | 3 |" in notes
+    assert "\n\n3 points in 50 minutes. Likely mistakes, by their " in notes
+    assert "* `missing-upstream` in `50-square`: forgets what flows in\n* `factor` in `50-square`: forgets" in notes
+    with (own / "50_square.py").open("a", encoding="utf-8") as file:
+        file.write("\n# %% [markdown] instructor=true\n# Notes of my own.\n")
+    release("--format", "instructor", "--no-execute", "--force")
+    written = (own / "students" / "50_square.ipynb").read_text(encoding="utf-8")
+    assert "Notes of my own" in written and "Likely mistakes" not in written
+    release("--force")
+    assert "Likely mistakes" not in (own / "students" / "50_square.ipynb").read_text(encoding="utf-8")
 
 
 STOLEN = """

@@ -14,7 +14,7 @@ pytest.importorskip("jupytext", reason="reading the sources of tutorials needs J
 import tinygrad_lora as tl
 from tinygrad_lora.commands import main as cli
 from tinygrad_lora.errors import ExerciseError
-from tinygrad_lora.learn import progress, settings
+from tinygrad_lora.learn import progress, registry, settings
 from tinygrad_lora.learn.own import course
 from tinygrad_lora.learn.predictions.prediction import predictions_of
 from tinygrad_lora.learn.predictions.review import review
@@ -85,10 +85,10 @@ def run(*command, cwd):
 def test_switching_on_again_leaves_the_rest_of_the_file(tmp_path):
     folder = tmp_path / "class"
     folder.mkdir()
-    (folder / course.MARK).write_text("# Mine.\nwithout = []\nother = 1\n", encoding="utf-8")
+    (folder / course.MARK).write_text('# Mine.\nwithout = [\n  "review",\n]  # all\n# more\n', encoding="utf-8")
     for options, line in {("--without", "review"): 'without = ["review"]\n', (): ""}.items():
         assert release(folder, *options) == 0
-        assert (folder / course.MARK).read_text(encoding="utf-8") == f"{line}# Mine.\nother = 1\n"
+        assert (folder / course.MARK).read_text(encoding="utf-8") == f"{line}# Mine.\n# more\n"
     assert release(tmp_path / "usual") == 0 and not (tmp_path / "usual" / course.MARK).exists()
 
 
@@ -115,6 +115,65 @@ def test_a_line_that_says_something_else_is_refused(switched, text, capsys):
     assert course.MARK in capsys.readouterr().err
     with pytest.raises(ExerciseError):
         settings.switched_off()
+
+
+@pytest.mark.parametrize(("text", "word", "nearest"), [
+    ('withuot = ["predictions"]', "withuot", "without"), ('without = ["prediction"]', "prediction", "predictions"),
+    ('without = ["reviews", "x"]', "reviews", "review"), ('without = ["review"]\ntitle = "x"', "title", "without"),
+    ("without = [3]", 3, "review"),
+])  # fmt: skip
+@pytest.mark.parametrize("command", [
+    "learn", "learn 04 --copy-only", "check 04-topo", "hint 04-topo", "progress", "predict 04", "review",
+    "course verify 04-topo", "course release out --tutorials 04", "grade handed --exercises 04", "course handouts out",
+    "course new-exercise cube",
+])  # fmt: skip
+def test_what_the_file_cannot_say_is_refused_by_every_command(
+    switched, tmp_path, monkeypatch, capsys, text, word, nearest, command,
+):  # fmt: skip
+    switched(text)
+    monkeypatch.chdir(tmp_path)
+    registry.exercise_modules.cache_clear()
+    before = sorted(tmp_path.rglob("*"))
+    (tmp_path / "handed").mkdir()
+    (tmp_path / "handed" / "ada.py").write_text("", encoding="utf-8")
+    try:
+        assert cli.main(command.split()) == 2
+    finally:
+        registry.exercise_modules.cache_clear()
+    assert f"course.toml: {word!r} means nothing there; perhaps {nearest!r}" in capsys.readouterr().err
+    assert [path for path in sorted(tmp_path.rglob("*")) if "handed" not in path.parts] == before
+
+
+def test_a_release_obeys_the_course_of_its_sources_and_not_the_folder_where_it_runs(tmp_path):
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    text = '# %% [markdown]\n# # 04 · Short\n\n# %% predict="04-paths"\n'
+    (sources / "04_short.py").write_text(text, encoding="utf-8")
+    off = '["predictions"]'
+    for here, there, questions in (("", off, 0), (off, "", 1), (off, "[]", 1), (off, off, 0)):
+        for folder, parts in ((tmp_path / "here", here), (sources, there)):
+            folder.mkdir(exist_ok=True)
+            (folder / course.MARK).unlink(missing_ok=True)
+            if parts:
+                (folder / course.MARK).write_text(f"without = {parts}\n", encoding="utf-8")
+        done = run("course", "release", "out", "--source", "../sources", cwd=tmp_path / "here")
+        assert done.returncode == 0, done.stderr
+        assert texts(tmp_path / "here" / "out").count("tl.predict(") == questions
+    (sources / "exercises").mkdir()
+    done = run("course", "release", "out", "--source", "../sources", cwd=tmp_path / "here")
+    assert done.returncode == 2 and f"run this in {sources}" in done.stderr
+
+
+def test_a_copy_to_work_in_has_no_questions_where_they_are_switched_off(switched, tmp_path):
+    for text, count in {"": 4, 'without = ["predictions"]': 0, 'without = ["review"]': 4}.items():
+        switched(text)
+        folder = tmp_path / f"mine{len(text)}"
+        assert cli.main(["learn", "04", "--copy-only", "--out", str(folder)]) == 0
+        book = json.loads(texts(folder))
+        assert "".join(map(str, book["cells"])).count("tl.predict(") == count
+        assert len(book["cells"]) > 20 and {"check", "answer"} <= {
+            cell["metadata"].get("tinygrad_lora", {}).get("role") for cell in book["cells"]
+        }
 
 
 def test_only_what_can_be_switched_off_can(tmp_path, capsys):

@@ -8,9 +8,10 @@ from pathlib import Path
 from ..errors import TutorialError
 from ..files import read_bytes, write_atomically
 from ..learn.own.begin import new_exercise
-from ..learn.own.course import COURSE, FIRST, LAST, copy_course, is_own, outdated
+from ..learn.own.course import COURSE, EXERCISES, FIRST, LAST, copy_course, course_from, is_own, outdated
 from ..learn.own.gates import refuse_faulty
-from ..learn.registry import load_exercise
+from ..learn.predictions.prediction import predictions_of
+from ..learn.registry import load_exercise, own_tutorials, require_distinct
 from ..learn.release import graders, notebook
 from ..learn.release.execute import executed, libraries, without_outputs
 from ..learn.release.source import TutorialCell, read_cells
@@ -53,6 +54,7 @@ def add_command(commands: Commands) -> None:
     parts_off = f"what is switched off for this class: {' or '.join(PARTS)}, or both (what course.toml says)"
     release.add_argument("--without", metavar="PART,...", help=parts_off)
     release.add_argument("--no-execute", action="store_true", help="leave instructors' notebooks without outputs")
+    release.add_argument("--force", action="store_true", help="replace notebooks that were changed after their release")
     release.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     begin = new_command(parts, "new-exercise", run_new_exercise, "begin an exercise of your own")
     begin.add_argument("name", metavar="NAME", help="what it is called, such as square")
@@ -67,6 +69,7 @@ def run_new_exercise(args: Arguments) -> None:
 
     Raises ExerciseError.
     """
+    switched_off()
     exercise, *others = new_exercise(args.name, args.tutorial)
     id = f"{exercise.parent.name[1:]}-{exercise.stem.replace('_', '-')}"
     works = f"It works as it is: tinygrad-lora check {id} shows it. Change it into yours."
@@ -80,14 +83,21 @@ def run(args: Arguments) -> int:
     """
     if args.no_execute and args.format != EXECUTED:
         raise TutorialError(f"--no-execute is for --format {EXECUTED}: no other notebooks are run")
-    paths, without = sources(args.source, args.tutorials), parts_without(args.without)
+    paths, without = sources(args.source, args.tutorials), parts_without(args.without, args.source)
+    switched_off(args.out)
     texts, own = made(args.format, paths, without), prove_own(paths)
     if args.check:
         stale = [name for name, text in texts.items() if not _same(args.out / name, text, args.format == EXECUTED)]
         stale += outdated(args.out, own)
         print("\n".join(f"not up to date: {args.out / name}" for name in stale) or f"{len(texts)} are up to date")
         return 1 if stale else 0
-    _check_place(args.out, args.format, paths, without)
+    for other in (one for one, (_, name) in FORMATS.items() if name == FORMATS[args.format][1]):
+        for name, text in made(other, paths, without).items():
+            if text != texts[name] and _same(args.out / name, text, whatever_it_printed=True):
+                remedy = "choose another folder"  # solutions must not get among tasks
+                raise TutorialError(f"{args.out / name} is a notebook of the format {other}: {remedy}")
+    kept = [] if args.force else [name for name, text in texts.items() if _is_changed(args.out / name, text)]
+    texts = {name: text for name, text in texts.items() if name not in kept}
     runs = args.format == EXECUTED and not args.no_execute
     if runs:
         libraries()
@@ -100,36 +110,44 @@ def run(args: Arguments) -> int:
         print(f"{path}{seconds}", flush=True)
     copy_course(args.out, own)
     write_settings(args.out, without)
+    for name in kept:
+        print(f"kept: {args.out / name} is not as it was released; --force replaces it")
     if advice := NEXT.get(args.format):
         print(advice)
-    return 0
+    return 1 if kept else 0
 
 
 def prove_own(paths: Sequence[Path]) -> set[str]:
-    """The numbers of one's own tutorials and exercises here. Raises ExerciseError for one that does not pass itself."""
-    asked = {cell.exercise for path in paths for cell in read_cells(path) if cell.exercise}
-    own = sorted(id for id in asked if is_own(id[:2]))
-    for id in own:
-        refuse_faulty(load_exercise(id))
-    return {number for number in [*(id[:2] for id in own), *(path.name[:2] for path in paths)] if is_own(number)}
+    """The numbers of one's own tutorials and exercises here. All exercises of the course are tried.
+
+    Raises ExerciseError for one that does not pass itself, and for two of one notebook that ask for the same name.
+    """
+    asked = [[cell.exercise for cell in read_cells(path) if cell.exercise] for path in paths]
+    own = own_tutorials()
+    for ids in (*own.values(), *asked):
+        require_distinct(ids)
+    for number, ids in own.items():
+        predictions_of(number)
+        for id in ids:
+            refuse_faulty(load_exercise(id))
+    numbers = [*(id[:2] for ids in asked for id in ids), *(path.name[:2] for path in paths)]
+    return {number for number in numbers if is_own(number)}
 
 
-def parts_without(text: str | None) -> tuple[str, ...]:
-    """What is switched off, from the command line; without an option, what is so here. Raises TutorialError."""
+def parts_without(text: str | None, source: Path | None) -> tuple[str, ...]:
+    """What is switched off, from the command line; without an option, in the course of the sources.
+
+    Raises TutorialError.
+    """
     if text is None:
-        return switched_off()
+        folder = course_from(source.resolve()) if source else COURSE
+        if folder and folder != COURSE and (folder / EXERCISES).is_dir():
+            raise TutorialError(f"{source} belongs to a course of its own: run this in {folder}, as for its exercises")
+        return switched_off(folder) if folder else ()
     parts = tuple(part.strip() for part in text.split(",") if part.strip())
     if unknown := [part for part in parts if part not in PARTS]:
         raise TutorialError(f"{unknown[0]} cannot be switched off; {' and '.join(PARTS)} can")
     return parts
-
-
-def _check_place(out: Path, format: str, paths: Sequence[Path], without: Sequence[str]) -> None:
-    """Raise TutorialError where notebooks of another format would be replaced: solutions must not get among tasks."""
-    for other in (one for one, (_, name) in FORMATS.items() if one != format and name == FORMATS[format][1]):
-        for name, text in made(other, paths, without).items():
-            if _same(out / name, text, whatever_it_printed=True):
-                raise TutorialError(f"{out / name} is a notebook of the format {other}: choose another folder")
 
 
 def made(format: str, paths: Sequence[Path], without: Sequence[str] = ()) -> dict[str, str]:
@@ -158,8 +176,17 @@ def sources(folder: Path | None, numbers: str = "") -> list[Path]:
     return [path for number, path in known.items() if not wanted or number in wanted]
 
 
+def _is_changed(path: Path, text: str) -> bool:
+    """Whether a file there holds somebody's work: it is neither this notebook nor one as it was released."""
+    return path.is_file() and not _same(path, text, True) and notebook.is_changed(_read(path))
+
+
 def _same(path: Path, text: str, whatever_it_printed: bool) -> bool:
     if not path.is_file():
         return False
-    before = read_bytes(path, LARGEST, TutorialError).decode(errors="replace")
+    before = _read(path)
     return without_outputs(before) == without_outputs(text) if whatever_it_printed else before == text
+
+
+def _read(path: Path) -> str:
+    return read_bytes(path, LARGEST, TutorialError).decode(errors="replace")

@@ -7,7 +7,6 @@ from ..learn.handouts.page import PAPERS, Paper, handout
 from ..learn.handouts.pdf import browser, printed
 from ..learn.release import notebook
 from ..learn.release.execute import executed, libraries
-from ..learn.settings import switched_off
 from .output import Arguments, Commands, new_command
 
 
@@ -28,16 +27,16 @@ def run(args: Arguments) -> None:
     """Write the tutorials as pages to print, with their pictures, and with room for answers and predictions. They are
     HTML, and PDF as well where Chromium, Chrome or Edge is installed.
     """
-    from .course import cells_of, sources
+    from .course import cells_of, parts_without, sources
 
-    paths = sources(args.source, args.tutorials)
+    paths, without = sources(args.source, args.tutorials), parts_without(None, args.source)
     if not args.no_execute:
         libraries()
         print(f"Running {len(paths)} notebook{'s' * (len(paths) != 1)}, some seconds each.", flush=True)
     paper = Paper(args.paper, args.large, args.contrast)
     command = None if args.no_pdf else browser()
     for path in paths:
-        text = notebook.student(cells_of(path, switched_off()))
+        text = notebook.student(cells_of(path, without))
         text = text if args.no_execute else executed(text, path.stem)
         page = write_atomically(args.out / f"{path.stem}.html", handout(text, paper))
         print(page, *([printed(command, page)] if command else []), flush=True)

@@ -7,6 +7,7 @@ from ..grading.grading import chosen
 from ..learn.exercise import Exercise
 from ..learn.own.changes import changes
 from ..learn.own.gates import refuse_faulty, shortcomings
+from ..learn.own.nonsense import accepted_nonsense
 from ..learn.own.survivors import Cases, ChangedSolution, changed_solutions
 from ..learn.registry import load_exercise
 from ..terminal import counting
@@ -24,8 +25,8 @@ def add_part(parts: Commands) -> None:
 
 def run(args: Arguments) -> int:
     """Prove that the solution passes. Then change it in every small way, and list the changes that pass as well, each
-    with a call that tells it from the solution, and those that get no name. The exit code is 1 if such a call was
-    found, or the exercise lacks something.
+    with a call that tells it from the solution, and those that get no name. List constants, and arguments given back,
+    that earn a point. The exit code is 1 if such a call or constant was found, or the exercise lacks something.
 
     Raises ExerciseError for one whose solution does not pass.
     """
@@ -41,10 +42,17 @@ def verified(exercise: Exercise) -> int:
             tried.append(one)
             show(len(tried), "")
     survivors, unnamed = [one for one in tried if not one.diagnosis], [one for one in tried if one.unnamed]
-    cases = Cases(exercise) if survivors else None
-    calls = [(one, *cases.telling(one)) for one in survivors if cases]
+    nonsense = [*accepted_nonsense(exercise)]
+    cases = Cases(exercise) if survivors or nonsense else None
+    calls = [(one, *cases.telling(one.objects)) for one in survivors if cases]
     lines = [f"lacks: {sentence}" for sentence in shortcomings(exercise)]
     lines += [f"passes: {one.title}\n    if it may be called so, check that {call}" for one, call, _ in calls if call]
+    for (claim, points), group in groupby(nonsense, lambda one: (one[0].claim, one[0].points)):
+        (_, title, objects), *others = group
+        call = cases.telling(objects)[0] if cases else ""
+        accepted = ", ".join([title, *(other for _, other, _ in others)])
+        advice = f"if it may be called so, check that {call}" if call else "check calls with different results"
+        lines.append(f"nonsense: {claim!r} ({counted(points, 'point')}) accepts {accepted}\n    {advice}")
     code = int(bool(lines))
     for message, own in groupby(sorted(unnamed, key=attrgetter("message")), attrgetter("message")):
         titles = [one.title for one in own]

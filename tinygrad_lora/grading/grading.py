@@ -24,7 +24,7 @@ from ..learn.checking.report import CheckResult
 from ..learn.diagnosis import Diagnosis
 from ..learn.exercise import Exercise
 from ..learn.own.course import identity
-from ..learn.registry import exercise_ids, load_exercise
+from ..learn.registry import exercise_ids, load_exercise, own_tutorials, require_distinct
 from .judge import data_of
 from .kept import read_kept, write_kept
 from .predictions import results as asked
@@ -76,6 +76,8 @@ def chosen(text: str) -> list[str]:
         ids += own
     if not ids:
         raise ExerciseError("name the exercises: --exercises 04, or --exercises 04-topo,05-unbroadcast")
+    for own in own_tutorials().values():
+        require_distinct(own if {*own} & {*ids} else ())
     return list(dict.fromkeys(ids))
 
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ from ..errors import ExerciseError
 from . import exercises
 from .exercise import Exercise
 from .own.course import COURSE, EXERCISES, FIRST, LAST, is_own
+from .settings import switched_off
 
 PROJECTS = {"capstone": f"{exercises.__name__}.capstone"}  # exercises that belong to no tutorial
 
@@ -21,8 +22,10 @@ PROJECTS = {"capstone": f"{exercises.__name__}.capstone"}  # exercises that belo
 def exercise_modules() -> dict[str, str]:
     """The module of each exercise, by id: `exercises/t04/topo.py` is "04-topo". A leading underscore hides a file.
 
-    Raises ExerciseError for a file of one's own that cannot be an exercise by its name.
+    Raises ExerciseError for a file of one's own that cannot be an exercise by its name, and for a course.toml that says
+    what it cannot.
     """
+    switched_off()
     modules = {}
     for root in map(Path, exercises.__path__):
         for path in sorted(root.glob("t[0-9][0-9]/[!_]*.py")):
@@ -62,7 +65,7 @@ def load_exercise(id: str) -> Exercise:
         near = difflib.get_close_matches(str(id), modules, n=3, cutoff=0.4) or list(modules)[:3]
         sentence = f"there is no exercise {id!r}; perhaps {' or '.join(near)}" if near else "there are no exercises"
         raise ExerciseError(f"{sentence}. `tinygrad-lora progress` lists all")
-    module = _imported(modules[id])
+    module = imported(modules[id])
     exercise, where = getattr(module, "exercise", None), Path(str(module.__file__))
     if not isinstance(exercise, Exercise) or exercise.id != id:
         raise ExerciseError(f"{where} must define `exercise = Exercise({id!r}, ...)`")
@@ -74,18 +77,38 @@ def load_exercise(id: str) -> Exercise:
     return exercise
 
 
-def _imported(name: str) -> Any:
+def require_distinct(ids: Iterable[str]) -> None:
+    """Raise ExerciseError where two exercises ask for one name: in one notebook the later answer replaces the other."""
+    by_name: dict[str, str] = {}
+    for id in ids:
+        for name in load_exercise(id).names:
+            if (other := by_name.setdefault(name, id)) != id:
+                files = " and ".join(_file(exercise_modules()[one]) for one in (other, id))
+                raise ExerciseError(f"{files} both ask for {name!r}, and a notebook has one of that name: rename one")
+
+
+def own_tutorials() -> dict[str, list[str]]:
+    """The ids of one's own exercises, by the number of their tutorial."""
+    own = [id for id in exercise_ids() if is_own(id[:2])]
+    return {id[:2]: [one for one in own if one[:2] == id[:2]] for id in own}
+
+
+def _file(module: str) -> str:
+    """`t50/square.py` for the module of that exercise."""
+    return "/".join(module.split(".")[-2:]) + ".py"
+
+
+def imported(name: str, what: str = "the exercise") -> Any:
     """The module of an exercise. Raises ExerciseError, with the line, for one that does not run to its end."""
-    folder, file = name.split(".")[-2:]
     try:
         return import_module(name)
     except (Exception, SystemExit) as error:
-        path, text = f"{folder}/{file}.py", str(error)
+        path, text = _file(name), str(error)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(path)]
         if isinstance(error, SyntaxError) and str(error.filename).endswith(path):
             lines, text = [error.lineno], error.msg
         place = f"{path}, line {lines[-1]}" if lines else path
-        raise ExerciseError(f"{place}: the exercise cannot be loaded. {type(error).__name__}: {text}") from error
+        raise ExerciseError(f"{place}: {what} cannot be loaded. {type(error).__name__}: {text}") from error
 
 
 def all_exercises() -> Iterator[Exercise]:

@@ -4,6 +4,7 @@
 that folder; the notebooks themselves have no questions then.
 """
 
+import difflib
 import json
 import re
 import tomllib
@@ -16,23 +17,28 @@ from .own import course
 
 PARTS = ("predictions", "review")
 LARGEST = 2**20  # bytes of the file
-LINE = re.compile(r"^without\s*=.*\n?", re.MULTILINE)
+LINE = re.compile(r"^without\s*=\s*(?:\[[^\]]*\])?.*\n?", re.MULTILINE)
 
 
-def switched_off() -> tuple[str, ...]:
-    """Those of `PARTS` that are off where Python was started. Raises ExerciseError for a line that says something else.
+def switched_off(folder: Path | None = None) -> tuple[str, ...]:
+    """Those of `PARTS` that are off in a course; without a folder, in that of where Python was started.
 
-    The line comes from the nearest course.toml, as all of a course of one's own does.
+    Raises ExerciseError for a file that says something else, with the nearest name.
     """
-    if course.COURSE is None:
+    folder = folder or course.COURSE
+    if folder is None or not (path := folder / course.MARK).exists():
         return ()
-    path = course.COURSE / course.MARK
     try:
-        parts = tomllib.loads(read_bytes(path, LARGEST, ExerciseError).decode()).get("without", [])
+        settings = tomllib.loads(read_bytes(path, LARGEST, ExerciseError).decode())
     except ValueError as error:  # of TOML, or of UTF-8
         raise ExerciseError(f"{path} cannot be read: {error}") from error
-    if not isinstance(parts, list) or not all(part in PARTS for part in parts):
+    parts = settings.pop("without", [])
+    if not isinstance(parts, list):
         raise ExerciseError(f"{path}: `without` is a list of {' and '.join(map(repr, PARTS))}, not {parts!r}")
+    for word, names in (*((key, ("without",)) for key in settings), *((part, PARTS) for part in parts)):
+        if word not in names:
+            nearest = difflib.get_close_matches(str(word), names, n=1, cutoff=0) or names
+            raise ExerciseError(f"{path}: {word!r} means nothing there; perhaps {nearest[0]!r}")
     return tuple(parts)
 
 

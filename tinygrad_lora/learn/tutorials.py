@@ -1,5 +1,6 @@
 """Which tutorials there are, and a copy of one to work in."""
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +9,11 @@ from typing import Any
 
 from ..errors import TutorialError
 from ..errors.install import from_checkout
-from ..files import read_bytes, read_json, reading, write_atomically
+from ..files import parse_json, read_bytes, read_json, reading, write_atomically
 from .exercises import TUTORIALS
 from .own.course import COURSE
 from .registry import exercise_ids
+from .settings import switched_off
 
 LARGEST = 16 * 2**20  # bytes
 HEADING = re.compile(r"# (?P<number>\d\d) · (?P<title>.+)\n+\*Outcome: (?P<outcome>.+) · (?P<minutes>\d+) minutes\*")
@@ -62,13 +64,24 @@ class Tutorial:
         return [mark["exercise"] for mark in marks if mark.get("role") == "answer"]
 
     def copy_to(self, folder: Path, *, fresh: bool = False) -> Path:
-        """The student's copy in this folder, made if there is none; with `fresh` one more. Nothing is ever replaced."""
+        """The student's copy in this folder, made if there is none; with `fresh` one more. Nothing is ever replaced.
+
+        It has no questions where those are switched off.
+        """
         copy, number = folder / self.path.name, 2
         while fresh and copy.exists():
             copy, number = folder / f"{self.path.stem}_{number}{self.path.suffix}", number + 1
         if not copy.exists():
-            write_atomically(copy, read_bytes(self.path, LARGEST, TutorialError))
+            data = read_bytes(self.path, LARGEST, TutorialError)
+            write_atomically(copy, without_predictions(data) if "predictions" in switched_off() else data)
         return copy
+
+
+def without_predictions(data: bytes) -> str:
+    """A notebook without its questions."""
+    book = parse_json(data)
+    book["cells"] = [cell for cell in book["cells"] if "prediction" not in cell["metadata"].get("tinygrad_lora", {})]
+    return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
 
 
 def tutorials() -> list[Tutorial]:

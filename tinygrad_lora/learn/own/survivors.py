@@ -16,7 +16,7 @@ import numpy as np
 from ...core.node import Array, ComputationNode
 from ..checking.arguments import copied
 from ..checking.guard import TookTooLongError, guarded
-from ..checking.repetition import alike, differing, repeatable, shown
+from ..checking.repetition import alike, differing, kept, repeatable, shown
 from ..checking.run import run_checks
 from ..checking.signatures import names_of
 from ..diagnosis import Diagnosis
@@ -43,7 +43,7 @@ class ChangedSolution:
     """A solution with one change, `old` -> `new`, and what the checks say about it; None if they pass."""
 
     title: str
-    text: str
+    objects: dict[str, Any]
     diagnosis: Diagnosis | None
 
     @property
@@ -67,7 +67,7 @@ def changed_solutions(exercise: Exercise) -> Iterator[ChangedSolution]:
         alone = (replace(exercise, checks=[check], limit=limit) for check in exercise.checks)
         diagnoses = (run_checks(one, exercise.references | objects).diagnosis for one in alone)
         diagnosis = next(filter(None, diagnoses), None)
-        yield ChangedSolution(title, text, diagnosis)
+        yield ChangedSolution(title, objects, diagnosis)
 
 
 class Cases:
@@ -77,7 +77,7 @@ class Cases:
         self.exercise = exercise
         self.functions = {n: f for n, f in exercise.references.items() if callable(f) and not isinstance(f, type)}
         recorded: dict[str, list[Call]] = {name: [] for name in self.functions}
-        recording = {name: _recording(f, recorded[name]) for name, f in self.functions.items()}
+        recording = {name: noting(f, recorded[name], []) for name, f in self.functions.items()}
         for seed in SEEDS:
             run_checks(exercise, exercise.references | recording, seed=seed, budget=BUDGET)
         self.calls = {
@@ -85,12 +85,12 @@ class Cases:
             for name, calls in recorded.items()
         }  # fmt: skip
 
-    def telling(self, changed: ChangedSolution) -> tuple[str, int]:
-        """A call that tells the change from the solution, with both results, and how many were tried.
+    def telling(self, objects: dict[str, Any]) -> tuple[str, int]:
+        """A call that tells these objects from the solution, with both results, and how many were tried.
 
         It is "" if there is none. A call counts only where the solution itself gives a result.
         """
-        objects, end, tried = objects_of(self.exercise, changed.text), time.monotonic() + PATIENCE, 0
+        end, tried = time.monotonic() + PATIENCE, 0
         for name, function in self.functions.items():
             for args, kwargs in self.calls[name]:
                 if time.monotonic() > end:
@@ -120,12 +120,15 @@ class Cases:
         return call
 
 
-def _recording(function: Callable[..., Any], calls: list[Call]) -> Callable[..., Any]:
+def noting(function: Callable[..., Any], calls: list[Call], results: list[Any]) -> Callable[..., Any]:
+    """The function, which notes each call that may be made again, and every result."""
+
     @wraps(function)
     def record(*args: Any, **kwargs: Any) -> Any:
         if repeatable([*args, *kwargs.values()]):
             calls.append((tuple(map(copied, args)), copied(kwargs)))
-        return function(*args, **kwargs)
+        results.append(kept(result := function(*args, **kwargs)))
+        return result
 
     return record
 

@@ -18,7 +18,6 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from string import ascii_lowercase
 from typing import Any
@@ -30,7 +29,7 @@ from ...view.words.sentences import shape_text
 from .. import exercises
 from ..diagnosis import Diagnosis, Wrong, refuse
 from ..exact import as_array, as_bool, as_whole, same
-from ..registry import exercise_ids
+from ..registry import exercise_ids, imported
 
 Builder = Callable[..., Iterator[tuple[Any, ...]]]
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
@@ -172,7 +171,7 @@ def predictions_of(tutorial: str) -> dict[str, Prediction]:
     name = f"{exercises.__name__}.t{tutorial}"
     if not tutorial.isdecimal() or find_spec(name) is None or find_spec(f"{name}._predictions") is None:
         return {}
-    module = import_module(f"{name}._predictions")
+    module = imported(f"{name}._predictions", "the file of questions")
     return {one.id: one for one in vars(module).values() if isinstance(one, Prediction)}
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors.install import from_checkout
+from ...files import parse_json
 from ..exercise import Exercise
+from ..own.course import is_own
 from ..predictions.prediction import load_prediction
 from ..registry import load_exercise
+from ..tutorials import HEADING
 from .glossary import linked
 from .source import TutorialCell
 
@@ -23,6 +26,7 @@ if sys.platform == "emscripten":  # in a browser: the package comes with this pa
     await piplite.install("tinygrad-lora")
 
 {IMPORTS}"""
+RELEASED = "released"  # the key of a notebook's fingerprint in its metadata
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -53,7 +57,21 @@ def lab(cells: Sequence[TutorialCell]) -> str:
 def instructor(cells: Sequence[TutorialCell]) -> str:
     """What an instructor gets: everything, and the references in place of the answers."""
     kept = [cell for cell in cells if not (cell.instructor and cell.kind == "code")]  # those only fetch references
+    ids = [cell.exercise for cell in cells if cell.exercise]
+    if any(map(is_own, (id[:2] for id in ids))) and not kept[-1].instructor:
+        kept.append(TutorialCell("markdown", closing_notes(kept[0].text, [*map(load_exercise, ids)])))
     return notebook(kept, lambda exercise: in_three(exercise, exercise.solution), solved=True)
+
+
+def closing_notes(first: str, exercises: Sequence[Exercise]) -> str:
+    """Notes for the instructor of a tutorial whose author wrote none: minutes, points, and mistakes by their codes."""
+    rows = "".join(f"| `{one.id}`: {one.title} | {one.points} |\n" for one in exercises)
+    mistakes = [(one.id, mutant.code, mutant.title.replace("_", " ")) for one in exercises for mutant in one.mutants]
+    likely = "".join(f"* `{code}` in `{id}`: {title}\n" for id, code, title in mistakes)
+    minutes = f" in {heading['minutes']} minutes" if (heading := HEADING.search(first)) else ""
+    total = f"{sum(one.points for one in exercises)} points{minutes}. Likely mistakes, by their codes:"
+    table = f"| exercise | points |\n|---|---|\n{rows}"
+    return f"## For the instructor\n\n{table}\n{total}\n\n{likely or '* none'}".rstrip()
 
 
 def notebook(cells: Sequence[TutorialCell], layout: Layout, *, setup: str = SETUP, solved: bool = False) -> str:
@@ -118,9 +136,27 @@ def _marked(kind: str, text: str, what: str, id: str, role: str) -> NotebookCell
 def as_json(cells: Sequence[NotebookCell]) -> str:
     """Cells as a notebook of format 4.5, without outputs."""
     written = [_cell(cell, number) for number, cell in enumerate(cells)]
-    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    mark = {RELEASED: _fingerprint(written)}
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "tinygrad_lora": mark}
     whole = {"cells": written, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def is_changed(text: str) -> bool:
+    """Whether somebody has written into the cells of a notebook since it was released, or it is none of ours.
+
+    To run or to save it in Jupyter is no change.
+    """
+    try:
+        book = parse_json(text, False)
+        return bool(book["metadata"]["tinygrad_lora"][RELEASED] != _fingerprint(book["cells"]))
+    except (ValueError, TypeError, KeyError):
+        return True
+
+
+def _fingerprint(cells: Sequence[dict[str, Any]]) -> str:
+    sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    return hashlib.sha256(repr(sources).encode()).hexdigest()[:16]
 
 
 def _cell(cell: NotebookCell, number: int) -> dict[str, Any]:

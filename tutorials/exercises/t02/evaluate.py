@@ -112,8 +112,8 @@ def test_every_value_is_right(evaluate, seed, budget):
 
 @exercise.check(points=1)
 def test_a_deep_graph_is_no_problem(evaluate):
-    order, inputs = symbolic(deep())
-    judge(evaluate, order, inputs)
+    for output in (tl.parameter(2.0, "x") * 3, deep()):  # in the deep one every value is 1
+        judge(evaluate, *symbolic(output))
 
 
 @exercise.mutant("operand-order")

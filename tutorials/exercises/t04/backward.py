@@ -157,4 +157,5 @@ def test_every_gradient_is_right(backward, seed, budget):
 
 @exercise.check(points=1)
 def test_a_deep_graph_is_no_problem(backward):
-    judge(backward, deep())
+    for output in (telling(), deep()):  # in the deep one every gradient is 1
+        judge(backward, output)
