@@ -40,7 +40,8 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
     return page(
         f"{title}: class report",
         element("h1", f"{title}: class report"),
-        _unread(results),
+        _unread(results, "What could not be read", in_part=False),
+        _unread(results, "What could be read in part, and has points for the rest", in_part=True),
         element("p", lead),
         element("p", held),
         *(part for heading, content in sections.items() for part in (element("h2", heading), content)),
@@ -64,18 +65,20 @@ def feedback_page(student: str, result: Result, title: str) -> str:
     return page(f"{title}: {student}", *parts, style=asset("grading", "page.css"))
 
 
-def unreadable(results: Mapping[str, Result]) -> dict[str, list[str]]:
-    """What could not be read, by student: it has no points, and perhaps the student does not know why."""
-    return {student: result["unreadable"] for student, result in results.items() if result.get("unreadable")}
+def unread(results: Mapping[str, Result], in_part: bool = False) -> dict[str, list[str]]:
+    """Why something could not be read, by student: of those without points, or with the points of the rest.
+
+    Perhaps the student does not know it.
+    """
+    notes = {student: result["unreadable"] for student, result in results.items() if result.get("unreadable")}
+    return {student: own for student, own in notes.items() if (results[student]["points"] > 0) == in_part}
 
 
-def _unread(results: Mapping[str, Result]) -> Markup:
-    rows: list[list[Any]] = [[student, "; ".join(notes)] for student, notes in unreadable(results).items()]
+def _unread(results: Mapping[str, Result], heading: str, in_part: bool) -> Markup:
+    rows: list[list[Any]] = [[student, "; ".join(notes)] for student, notes in unread(results, in_part).items()]
     if not rows:
         return joined([])
-    heading = element("h2", "What could not be read")
-    table = _table(["Student", "Why"], rows, "Submissions that could not be read")
-    return joined([heading, element("div", table, class_="items")])
+    return joined([element("h2", heading), element("div", _table(["Student", "Why"], rows, heading), class_="items")])
 
 
 def _check(one: Result, again: bool) -> Markup:
