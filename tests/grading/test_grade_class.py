@@ -21,10 +21,10 @@ from tinygrad_lora.commands.grade import seed_of
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading import grading
 from tinygrad_lora.grading.exports import gradescope, nbgrader, table, write_all
-from tinygrad_lora.grading.grading import chosen, empty, grade_all, key, self_check, working
+from tinygrad_lora.grading.grading import chosen, empty, grade_all, job_of, key, self_check, working
 from tinygrad_lora.grading.judge import defined
 from tinygrad_lora.grading.page import class_page, feedback_page
-from tinygrad_lora.grading.submissions import read, submissions
+from tinygrad_lora.grading.submissions import files_of, read, submissions
 from tinygrad_lora.learn import exercise_ids, load_exercise
 from tinygrad_lora.learn.predictions.prediction import predictions_of
 
@@ -58,10 +58,10 @@ def graded(folder, kept, submit, ids=IDS):
 
 
 def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
-    for path in ("ada.ipynb", "bob/one.py", "bob/deep/two.ipynb", "bob/.hidden/x.py", "notes.txt"):
+    for path in ("ada.ipynb", "bob/one.py", "bob/deep/two.ipynb", "bob/.hidden/x.py", "notes.txt",
+                 "__MACOSX/._ada.ipynb", "__MACOSX/bob/x.py", "__pycache__/x.py"):  # fmt: skip
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("x = 1", encoding="utf-8")
-    (tmp_path / "eve.py").symlink_to(tmp_path / "bob/one.py")
     paths_by_student = {one.name: [path.name for path in one.paths] for one in submissions(tmp_path)}
     assert paths_by_student == {"ada": ["ada.ipynb"], "bob": ["two.ipynb", "one.py"]}
     path = tmp_path / "course" / "submitted" / "carl" / "week4" / "a.ipynb"
@@ -74,6 +74,28 @@ def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
         submissions(tmp_path)
     with pytest.raises(ExerciseError, match="no folder"):
         submissions(tmp_path / "none")
+
+
+def test_a_link_is_named_and_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    for path in (outside / "one.py", tmp_path / "in" / "bob" / "two.py"):
+        path.parent.mkdir(parents=True)
+        path.write_text("x = 1", encoding="utf-8")
+    (tmp_path / "in" / "eve.py").symlink_to(outside / "one.py")
+    (tmp_path / "in" / "mallory").symlink_to(outside)
+    (tmp_path / "in" / "nowhere.ipynb").symlink_to(tmp_path / "none")
+    (tmp_path / "in" / "notes.txt").symlink_to(outside / "one.py")
+    (tmp_path / "in" / "bob" / "week").symlink_to(outside)
+    (tmp_path / "in" / "grades").symlink_to(tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    files = {one.name: files_of([Path(path) for path in job_of(one, IDS, settings())["paths"]])
+             for one in submissions(tmp_path / "in", tmp_path / "out")}  # fmt: skip
+    why = "this is a link, and links are not followed: hand in the file itself"
+    assert {name: notes for name, (_, notes) in files.items()} == {
+        "bob": [f"week: {why}"], "eve": [f"eve.py: {why}"], "mallory": [f"mallory: {why}"],
+        "nowhere": [f"nowhere.ipynb: {why}"],
+    }  # fmt: skip
+    assert [len(own) for own, _ in files.values()] == [1, 0, 0, 0]
 
 
 def test_magics_keep_their_lines_and_checks_are_left_out(tmp_path):

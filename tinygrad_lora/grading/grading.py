@@ -31,7 +31,7 @@ from .predictions import results as asked
 from .process.zygote import command, environment
 from .submissions import Submission
 
-GRADER = 9  # raise it when the same submission may get another result
+GRADER = 10  # raise it when the same submission may get another result
 SANDBOXED = "Each submission runs in a sandbox of the operating system (bubblewrap)."
 TRUSTED = "Submissions are trusted: they run without a sandbox, held by Python alone."
 
@@ -81,7 +81,7 @@ def chosen(text: str) -> list[str]:
 
 def job_of(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> Job:
     """What a worker needs to grade a submission, as plain data."""
-    return {"paths": [str(path.resolve()) for path in submission.paths], "exercises": list(ids), **asdict(settings)}
+    return {"paths": [str(path.absolute()) for path in submission.paths], "exercises": list(ids), **asdict(settings)}
 
 
 def key(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> str:

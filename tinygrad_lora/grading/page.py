@@ -15,7 +15,7 @@ from .statistics import ANY, ItemStatistics, Mistake, Result, Results, items, mi
 
 STEPS = ("none", "some", "half", "most", "full")
 WORDS = ("no points", "less than half", "half or more", "most", "all points")
-ROW, LABEL, WIDTH, NAMES, NAME = 22, 190, 900, 120, 13  # of the heat map; NAME is the room that a name takes
+ROW, LABEL, WIDTH, NAMES, NAME = 22, 190, 900, 120, 18  # of the heat map; NAME is the room that a name takes
 BARS, BAR, TALL = 20, 30, 90  # of the distribution: how many bars at most, how wide, how tall
 
 
@@ -159,6 +159,7 @@ def _exercises(exercises: Sequence[ItemStatistics]) -> Markup:
         counts = [str(steps[4]), str(steps[1] + steps[2] + steps[3]), str(steps[0])]
         told_apart = "" if one.discrimination is None else f"{one.discrimination:.2f}"
         links = [element("div", element("a", m.code, href=f"#{_place(m)}"), f" {m.count}") for m in one.mistakes]
+        links += [element("div", f"and {one.others} more")] * (one.others > 0)
         cells = [title_of(one.exercise), f"{one.average:.0%}", *counts, told_apart, str(one.hints), joined(links)]
         rows.append([one.exercise, *cells])
     heads = ["Exercise", "Title", "Average", "All points", "Some", "None", "Discrimination", "Hints", "Most frequent"]
@@ -186,7 +187,9 @@ def _ranked(results: Results, exercises: Sequence[ItemStatistics]) -> Markup:
         entry = [element("strong", f"{one.count} of {len(results)}"), f" {one.exercise}: ", element("code", one.code)]
         entry += [element("div", f"For example: {one.sentence}")] if one.sentence else []
         parts.append(element("li", *entry, id=_place(one)))
-    return element("ol", *parts, class_="ranked")
+    others = sum(one.others for one in exercises)
+    more = [element("p", f"And {others} more, which fewer students made. results.csv has them all.")] * (others > 0)
+    return joined([element("ol", *parts, class_="ranked"), *more])
 
 
 def _students(results: Results, exercises: Sequence[ItemStatistics]) -> Markup:
