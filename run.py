@@ -13,7 +13,9 @@ The first run makes a virtual environment in .venv and needs the network; later 
 """
 
 import hashlib
+import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,15 +36,15 @@ EXTRAS = {
     "release": "[test,browser,docs,lab]",
 }  # fmt: skip
 
-# Older ones make no editable install of a pyproject.toml.
-NEW_PIP = "import pip; assert int(pip.__version__.split('.')[0]) > 21"
+# An older pip makes no editable install of a pyproject.toml, and an older Python does not run the package.
+NEW_ENOUGH = "import pip, sys; assert int(pip.__version__.split('.')[0]) > 21 and sys.version_info >= (3, 11)"
 
 # pytest comes last, so that its closing line is the last thing printed.
 STEPS = {
-    "ruff check": ["-m", "ruff", "check"],
-    "ruff format": ["-m", "ruff", "format", "--check"],
+    "ruff check": ["-m", "ruff", "check", "--no-cache"],  # which saves no time, and could not be written everywhere
+    "ruff format": ["-m", "ruff", "format", "--check", "--no-cache"],
     "mypy": ["-m", "mypy"],
-    "lint-imports": ["-c", "from importlinter.cli import lint_imports_command as check; check()", "--no-logo"],
+    "lint-imports": ["-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-logo", "--no-cache"],
     # A file's fixtures are made once. In their order, since files with few tests take the longest.
     "pytest": ["-m", "pytest", "--numprocesses=auto", "--dist=loadfile", "--no-loadscope-reorder"],
 }
@@ -50,12 +52,18 @@ STEPS = {
 NO_VENV = """This Python cannot make a virtual environment: its venv module is missing or incomplete.
 On Debian or Ubuntu this line fixes it; then run the same command again:
 
-    sudo apt-get install python3-venv"""
+    sudo apt-get install python3-venv
 
-NO_INSTALL = """The install failed; pip says why above.
-Only the first run needs the network. Offline: connect, then run the same command again, or bring the packages in a
-folder, as docs/install.md says under "Offline". Behind a proxy: set HTTPS_PROXY to its address, such as
-http://proxy.example:8080."""
+Elsewhere, run the command with another Python, such as one from python.org."""
+
+NO_ENVIRONMENT = f"""Could not make the virtual environment: {{reason}}
+It goes into the folder of run.py. You must be able to write there, on a disk with 1 GB free, and its path must have no
+{os.pathsep!r} in it. If all that is so, this Python lacks something: run the command with another one."""
+
+NO_INSTALL = """The install failed; pip says why above. Put that right, then run the same command again.
+No network: connect. Only the first run needs it. Or bring the packages in a folder: docs/install.md, "Offline".
+A proxy: set HTTPS_PROXY to its address, such as http://proxy.example:8080. Unset it where there is no proxy.
+A full disk: make room. The demo takes 150 MB, and the tests take 1 GB."""
 
 
 def main(arguments: list[str]) -> int:
@@ -92,11 +100,11 @@ def main(arguments: list[str]) -> int:
 def install(command: str) -> None:
     """Make `.venv` hold what `command` needs. Does nothing when it already does."""
     # Reinstall when the requirements changed or the checkout moved: an editable install points at its folder.
-    needs = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
+    needs = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + os.fsencode(ROOT)).hexdigest()
     stamp = VENV / f"installed-for-{command}.txt"
     if PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == needs:
         return
-    if not PYTHON.exists() or run(["-c", NEW_PIP], quiet=True) != 0:  # uv makes a .venv without pip
+    if not PYTHON.exists() or run(["-c", NEW_ENOUGH], quiet=True) != 0:  # uv makes a .venv without pip
         make_environment()
     print(f"Installing tinygrad_lora{EXTRAS[command]} into {VENV}", flush=True)
     target = str(ROOT) + EXTRAS[command]
@@ -106,18 +114,22 @@ def install(command: str) -> None:
 
 
 def make_environment() -> None:
-    """Make an empty `.venv`, or leave none behind."""
+    """Make a `.venv` that holds pip alone, or leave none behind."""
     print(f"Making a virtual environment in {VENV}", flush=True)
-    made = None
+    environment = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)]
+    pip = [str(PYTHON), "-I", "-m", "ensurepip", "--default-pip"]  # by venv, it would not say why it failed
+    made = False
     try:
-        make = [sys.executable, "-m", "venv", "--clear", str(VENV)]
-        made = subprocess.run(make, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for step in (environment, pip):
+            done = subprocess.run(step, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+            if done.returncode != 0:
+                missing = re.search("No module named '?(venv|ensurepip)", done.stdout)
+                reasons = re.findall(r"(?im)^[\w.]*error: (.*)", done.stdout) or [done.stdout.strip()]
+                sys.exit(NO_VENV if missing else NO_ENVIRONMENT.format(reason=reasons[0]))  # the others follow from it
+        made = True
     finally:  # also when interrupted: half an environment would look like a whole one next time
-        if made is None or made.returncode != 0:
+        if not made:
             shutil.rmtree(VENV, ignore_errors=True)
-    if made.returncode != 0:
-        missing = "ensurepip" in made.stdout or "No module named" in made.stdout
-        sys.exit(NO_VENV if missing else "Could not make the virtual environment:\n" + made.stdout)
 
 
 def docs(sphinx_arguments: list[str]) -> int:
@@ -180,6 +192,8 @@ def run(arguments: list[str], cwd: Path | None = None, quiet: bool = False, apar
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # the path of the checkout may have letters that a terminal lacks
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -68,7 +68,13 @@ def _shown() -> bool:
     return Console(stderr=True).is_interactive  # whether the terminal can redraw a line
 
 
-def _bars(description: str, *columns: bars.ProgressColumn) -> bars.Progress:
+@contextmanager
+def _bars(description: str, *columns: bars.ProgressColumn) -> Iterator[bars.Progress]:
     """A bar with its description on the left, and these columns and the remaining time on the right."""
     every = bars.TextColumn(f"{description:<28}"), bars.BarColumn(), *columns, bars.TimeRemainingColumn()
-    return bars.Progress(*every, console=Console(stderr=True))
+    progress = bars.Progress(*every, console=Console(stderr=True))
+    try:  # `with progress` would leave the cursor hidden when a Ctrl-C comes while it starts
+        progress.start()
+        yield progress
+    finally:
+        progress.stop()

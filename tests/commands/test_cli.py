@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from tinygrad_lora import __version__, errors, terminal
 from tinygrad_lora.blas import blas
@@ -174,12 +175,30 @@ def test_a_reader_who_stops_reading_is_no_error(arguments):
     assert run.returncode == 141
 
 
-def test_a_stream_that_is_full_or_closed_is_no_traceback():
+def test_a_stop_while_a_bar_starts_leaves_the_cursor_visible(monkeypatch):
+    screen, refresh = io.StringIO(), Live.refresh
+
+    def interrupted(bar):
+        monkeypatch.setattr(Live, "refresh", refresh)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(terminal, "Console", lambda **_: Console(file=screen, force_terminal=True, _environ={}))
+    monkeypatch.setattr(Live, "refresh", interrupted)
+    with pytest.raises(KeyboardInterrupt), terminal.counting(3, "Training"):
+        pass
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    assert hidden in screen.getvalue() and screen.getvalue().rfind(shown) > screen.getvalue().rfind(hidden)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # printed at once, or when Python ends
+def test_a_stream_that_is_full_or_closed_is_no_traceback(unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     learn = [sys.executable, "-m", "tinygrad_lora", "learn"]
     if Path("/dev/full").exists():
-        with open("/dev/full", "w") as full:
-            run = subprocess.run(learn, stdout=full, stderr=subprocess.PIPE, text=True)
-        assert (run.returncode, run.stderr) == (2, "tinygrad-lora learn: no space left on device\n")
+        for command in (learn, [*learn, "--help"]):
+            with open("/dev/full", "w") as full:
+                run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+            assert (run.returncode, run.stderr) == (2, "tinygrad-lora learn: no space left on device\n")
     if os.name != "nt":
         run = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *learn], stderr=subprocess.PIPE, text=True)
         assert (run.returncode, run.stderr) == (0, "")
@@ -195,6 +214,7 @@ def test_a_stream_that_is_full_or_closed_is_no_traceback():
         ("hint 04-tpo", "tinygrad-lora hint: there is no exercise '04-tpo'; perhaps 04-topo"),
         ("learn 99", "tinygrad-lora learn: there is no tutorial 99; there are 01,"),
         ("models get minlm", "tinygrad-lora models: there is no model called 'minlm': there are minilm,"),
+        ("demo --out a_file", "tinygrad-lora demo: a_file: not a directory; --out DIR writes elsewhere"),
         ("learn 01 --copy-only --out a_file", "tinygrad-lora learn: a_file: file exists"),
         ("draw model.py:loss --out a_file/graph.svg", "tinygrad-lora draw: a_file: "),
         ("step model.py:typo", "tinygrad-lora step: model.py has no 'typo'"),

@@ -278,6 +278,8 @@ def test_a_saved_step_brings_what_it_trains(tmp_path):
 
 @pytest.mark.parametrize("file", ['a"""b.py', "back\\slash.py", "two\nlines.py", "'quoted'.py", "räksmörgås.py"])
 def test_a_saved_program_may_have_any_name(tmp_path, file):
+    if sys.getfilesystemencoding() == "ascii" and not file.isascii():
+        pytest.skip("this Python knows files with ASCII names alone")
     weight = tl.parameter(np.ones(3), 'load_parameters\n"""')
     compiled = tl.compile(lambda x: x * weight).prepare(np.ones(3))
     program, _ = run_by_path(compiled.save(tmp_path / file, parameters=True))

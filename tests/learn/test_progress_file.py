@@ -26,7 +26,7 @@ def path(tmp_path, monkeypatch):
     ids=range(9),
 )  # fmt: skip
 def test_a_line_that_is_none_is_passed_over(path, line):
-    path.write_text("\n".join([json.dumps(RECORD), line, json.dumps(RECORD)]))
+    path.write_text("\n".join([json.dumps(RECORD), line, json.dumps(RECORD)]), encoding="utf-8")
     assert list(remembered()) == [RECORD, RECORD]
     assert hints_taken("04-topo") == 0 and str(table())
 

@@ -28,7 +28,10 @@ def run(args: Arguments) -> None:
     generated code, the adapter and a page that shows them all.
     """
     start = time.perf_counter()
-    check_place(args.out / "index.html")
+    try:
+        check_place(args.out / "index.html")
+    except OSError as error:
+        raise type(error)(error.errno, f"{error.strerror}; --out DIR writes elsewhere", error.filename) from None
     result = run_experiment(args.rank, args.seed, args.epochs, tracker(args.quiet))
     paths = write_files(result, args.out)
     opened(paths["page"], args.open)

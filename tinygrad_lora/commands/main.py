@@ -144,11 +144,11 @@ def exit_code(name: str, command: Callable[[], int]) -> int:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a pipe in Windows may know no Greek letters
-        code = command()
-        print(end="", flush=True)
-        return code
+        try:
+            return command()
+        finally:
+            flush()
     except BrokenPipeError:  # who reads has seen enough, as in `tinygrad-lora step ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
@@ -160,3 +160,12 @@ def exit_code(name: str, command: Callable[[], int]) -> int:
             traceback.print_exception(error)
         print(f"{paint(f'{name}:', 'error', sys.stderr)} {sentence(error)}", file=sys.stderr)
         return WRONG
+
+
+def flush() -> None:
+    """Write what was printed. What cannot be written is dropped, or Python would complain about it as it ends."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise

@@ -1,6 +1,7 @@
 """Run a few lines of code: what came out, what they printed, and from which line each node comes."""
 
 import ast
+import builtins
 import contextlib
 import io
 import linecache
@@ -37,7 +38,7 @@ def run(source: str) -> Cell:
     """Run the code. Whatever it raises is in the cell that is returned."""
     linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
     cell, printed = Cell(), io.StringIO()
-    names: dict[str, Any] = {"__name__": "__playground__", "tl": tinygrad_lora, "np": np}
+    names: dict[str, Any] = {"__builtins__": builtins, "__name__": "__playground__", "tl": tinygrad_lora, "np": np}
     with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:

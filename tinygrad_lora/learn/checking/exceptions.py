@@ -81,7 +81,7 @@ RULES: tuple[tuple[str, str, str | Advice], ...] = (
          "An array of {1} axes has no axis {0}: the first is axis 0, and -1 is the last"),
     (r"index .* out of (?:range|bounds)|index out of range|pop from empty", "out-of-range",
          "There is no such place: the first is 0, the last is len(...) - 1, and -1 counts from the end"),
-    (r"(?:is|of) an empty sequence|arg is empty|of no elements|zero-size array|need at least one array", "empty",
+    (r"(?:is|of) an empty sequence|arg\w* is empty|of no elements|zero-size array|need at least one array", "empty",
          "Nothing is there to take the largest, the mean or the first of: what if the collection is empty?"),
     (r"(?:division|modulo) by zero|divide by zero", "division-by-zero", "The divisor is 0 here"),
     (r"step cannot be zero|arg 3 must not be zero", "zero-step",

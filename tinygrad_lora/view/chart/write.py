@@ -209,8 +209,8 @@ def _cells(cells: Array, mark: m.Image) -> Iterator[Markup]:
         for a, b in zip(starts, [*starts[1:], len(row)], strict=True):
             paths.setdefault(int(row[a]), []).append(f"M{a} {i}h{b - a}v1h{a - b}z")
     for key in sorted(key for key in paths if key % STEPS):
-        strength = f"{key % STEPS / (STEPS - 1):.2f}"
-        yield element("path", class_=f"image s{key // STEPS}", fill_opacity=strength, d="".join(paths[key]))
+        opacity = f"{key % STEPS / (STEPS - 1):.2f}"
+        yield element("path", class_=f"image s{key // STEPS}", fill_opacity=opacity, d="".join(paths[key]))
 
 
 def _text(words: str, x: float, y: float, kind: str | None = None) -> Markup:
