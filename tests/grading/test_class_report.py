@@ -103,4 +103,5 @@ def test_a_small_class_has_a_small_picture():
 
 def test_hints_are_calls_in_cells_and_no_comments():
     cells = ['x = 1\nhint("04-topo")', "# hint('04-twice')", "hint( '04-diamond' )", 'hint("04-top', "print('hint')"]
-    assert hints_asked([{"cells": [["cell", text] for text in cells]}]) == {"04-topo", "04-diamond"}
+    cells += ["s = \"hint('04-edges')\"", '"""\nhint("04-edges")\n"""', "x = tl.hint('04-paths')"]
+    assert hints_asked([{"cells": [["cell", text] for text in cells]}]) == {"04-topo", "04-diamond", "04-paths"}

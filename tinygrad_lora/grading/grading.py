@@ -24,7 +24,7 @@ from ..learn.checking.report import CheckResult
 from ..learn.diagnosis import Diagnosis
 from ..learn.exercise import Exercise
 from ..learn.own.course import identity
-from ..learn.registry import exercise_ids, load_exercise
+from ..learn.registry import PROJECTS, exercise_ids, load_exercise
 from .judge import data_of
 from .kept import read_kept, write_kept
 from .predictions import results as asked
@@ -69,6 +69,9 @@ def chosen(text: str) -> list[str]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         if part.isdigit():
             own = [id for id in exercise_ids() if id.startswith(f"{part.zfill(2)}-")]
+        elif part in PROJECTS:
+            check = f"`tinygrad-lora check {part} FILE`"
+            raise ExerciseError(f"{part} is not graded here: {check} checks one, and people judge what it is worth")
         else:
             own = [load_exercise(part).id]
         if not own:

@@ -1,6 +1,5 @@
 """The judge's process: holds the checks, asks the student's process for values, and believes nothing but data."""
 
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -20,6 +19,7 @@ from .process.peer import Peer, Unwritten
 from .process.student import CELLS, NO_PYTHON, PATIENCE, SERVICE
 from .process.wire import Channel, Gone, Misbehaved
 from .process.zygote import Nursery
+from .source import defined
 from .submissions import File, files_of, hints_asked
 
 ANSWER = 5.0  # seconds to hand over names
@@ -217,19 +217,6 @@ def defining(files: list[File], names: Iterable[str]) -> list[int]:
     """
     by_file = [{name for _, text in file["cells"] for name in defined(text)} & {*names} for file in files]
     return [i for i, own in enumerate(by_file) if own and not any(own < others for others in by_file)]
-
-
-@lru_cache(1_000)
-def defined(text: str) -> frozenset[str]:
-    """The names that a text defines or fills, as far as its lines show it. The text is not run, and not even parsed."""
-    names: set[str] = set()
-    for line in text.splitlines():
-        if begins := re.match(r"\s*(?:async\s+)?(def|class|from|import)\s(.*)", line):
-            words = re.findall(r"\w+", begins[2])
-            names.update(words[:1] if begins[1] in ("def", "class") else words)
-        elif "=" in line and "(" not in (head := line.partition("=")[0]):
-            names.update(re.findall(r"(?<![\w.])\w+", head))
-    return frozenset(names)
 
 
 def without_fresh_copies(cells: list[list[str]], exercise: Exercise) -> list[list[str]]:

@@ -10,13 +10,13 @@ from typing import Any
 
 from ..errors import ExerciseError, FormatError
 from ..files import parse_json, read_bytes, reading
+from .source import calls
 
 LARGEST = 128 * 2**20  # bytes of a file: a notebook may hold large pictures
 LONGEST, MOST = 1_000_000, 2_000  # characters of code, cells
 LONGEST_NAME = 160  # bytes of a student's name: a file system takes 255, and the pages' names are longer
 SUFFIXES = (".ipynb", ".py")
 MAGIC = re.compile(r"^\s*[%!?]|^\s*[\w.]+\?{1,2}\s*$")
-HINT = re.compile(r"""^[^#\n]*\bhint\(\s*(["'])([\w-]+)\1\s*\)""", re.MULTILINE)
 
 File = dict[str, Any]
 
@@ -156,7 +156,7 @@ def code(source: object) -> str:
 
 def hints_asked(files: Iterable[File]) -> set[str]:
     """The exercises for which some cell asks for a hint. The text is not run."""
-    return {match[2] for file in files for _, text in file["cells"] for match in HINT.finditer(text)}
+    return {id for file in files for _, text in file["cells"] for id, _ in calls(text, "hint")}
 
 
 def _is_check(cell: dict[str, Any]) -> bool:
