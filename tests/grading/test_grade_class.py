@@ -22,10 +22,10 @@ from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading import grading
 from tinygrad_lora.grading.exports import gradescope, nbgrader, table, write_all
 from tinygrad_lora.grading.grading import chosen, empty, grade_all, job_of, key, self_check, working
+from tinygrad_lora.grading.judge import defined
 from tinygrad_lora.grading.page import class_page, feedback_page
 from tinygrad_lora.grading.predictions import answered
-from tinygrad_lora.grading.source import calls, defined
-from tinygrad_lora.grading.submissions import files_of, read, submissions
+from tinygrad_lora.grading.submissions import files_of, read, statements, submissions
 from tinygrad_lora.learn import exercise_ids, load_exercise
 from tinygrad_lora.learn.predictions.prediction import predictions_of
 
@@ -352,30 +352,34 @@ def test_what_a_text_defines_is_read_from_its_lines(text, names, others):
     assert names <= defined(text) and not others & defined(text)
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ('tl.f("a", 1 + x, (2, y))', [["", "+", "x", ",", "(", "", ",", "y", ")"]]), ("f('a')", [[]]), ("f('a', )", [[]]),
-    ('s = "f(\'a\', 1)"', []), ("# f('a', 1)", []), ('"""\nf("a", 1)\n"""', []), ("g('a', 1)", []), ("f(a, 1)", []),
-    ("f('a', [f('b', 1)])", [["[", "f", "(", "", ",", "", ")", "]"], [""]]), ("f('a',\n  1)  # so", [[""]]),
-    ("f('a', 1", []), ("f('a', '\ud800')", [[""]]), ("x = 'f\n", []), ("f('a', " + "(" * 10_000, []),
+@pytest.mark.parametrize(("text", "lines"), [
+    ('tl.f("a-1",1+x, (2,y))', ['tl . f ( "a-1" , 1 + x , ( 2 , y ) )']),
+    ("f(1,\n  2)  # so\ng()", ["f ( 1 , 2 )", "g ( )"]),
+    ('s = "f(\'a\', 1)"', ["s = ''"]), ("# f('a', 1)", []), ('"""\nf("a", 1)\n"""', ["''"]), ("f('a', 1", []),
+    ("f('a', " + "(" * 10_000, []), ("f('\ud800')", ["f ( '' )"]),
+    ("if x:\n f()", ["if x :", "f ( )"]),
 ])  # fmt: skip
-def test_calls_are_read_from_tokens(text, words):
-    assert [own for _, own in calls(text, "f")] == words
+def test_statements_are_read_from_tokens(text, lines):
+    assert [line.strip() for line in statements(text).splitlines() if line.strip()] == lines
 
 
 @pytest.mark.parametrize(("answer", "counts"), [
-    ("3", True), ("True", True), ("(2, 3)", True), ("'b'", True), ("2 * n", True), ("np.exp(1)", True), ("k", True),
-    ("round(2.5, ndigits=1)", True), ("answer=3", True), ("3, seed=4", True), ("[i for i in (1, 2)]", True),
+    ("3", True), ("True", True), ("(2, 3)", True), ("'b'", True), ("2 * n", True), ("np.exp(1)", True),
+    ("k == 3", True), ("1e3", True), ("'unknown'", True),
+    ("round(2.5, ndigits=1)", True), ("answer=3", True), ("3, seed=4", True), ("n.unknown", True),
     ("...", False), ("None", False), ("seed=3", False), ("answer=...", False), ("", False), ("unknown", False),
-    ("2 * unknown", False), ("x.n", False), ("# 3\n", False),
+    ("2 * unknown", False), ("unknown.n", False), ("unknown == 3", False), ("# 3\n", False),
 ])  # fmt: skip
 def test_an_answer_is_one_if_its_names_are_defined(answer, counts):
     """The point is for having said something: a text about a question says nothing, and a cell that fails neither."""
-    cells = [["1", "n = 3\nfor k in range(3): pass"], ["2", f"tl.predict('04-paths', {answer})"]]
-    assert answered([{"cells": cells}]) == ({"04-paths"} if counts else set())
+    cells = [["1", "s = \"tl.predict('04-sum', 3)\""], ["2", f"tl.predict('04-paths', {answer})\nunknown_2 = 3"]]
+    assert answered([{"cells": cells}], ["n", "k"]) == ({"04-paths"} if counts else set())
 
 
 def test_a_capstone_is_not_graded():
-    with pytest.raises(ExerciseError, match="capstone is not graded here: `tinygrad-lora check capstone FILE` checks"):
+    with pytest.raises(
+        ExerciseError, match="capstone is not graded here: `tinygrad-lora check capstone FILE`, and let people judge"
+    ):
         chosen("04,capstone")
 
 

@@ -16,6 +16,6 @@ What is promised and what is not stands in docs/grading.md, and tests/grading/at
 
 Reading order. In `sandbox`: `bubblewrap`, `namespaces`, `calls`, `proof`, `hook`. In `process`: `wire` (frames),
 `messages` (what they may be), `packing` (values), `nodes` (graphs), `peer` (calls), `student`, `zygote` (forks),
-`worker`. Here: `source` (of cells), `submissions`, `judge` (one submission), `grading` (a class), `exports`,
-`gradebook` and `page` (files), `cluster` (Dask). The command itself is `tinygrad_lora.commands.grade`.
+`worker`. Here: `submissions`, `judge` (one submission), `grading` (a class), `exports`, `gradebook` and `page` (files),
+`cluster` (Dask). The command itself is `tinygrad_lora.commands.grade`.
 """

@@ -15,7 +15,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +93,11 @@ def filled(path: Path, results: Mapping[str, dict[str, Any]], title: str) -> Gra
 
 def _column(path: Path, head: Sequence[str], people: int, title: str) -> str:
     """The heading of the assignment: `Week 3 (771)` for Week 3 if there is one, or else the title itself."""
-    wanted = re.compile(re.escape(plain(title)) + r"( \([^()]+\))?")
-    if plain(title) in map(plain, head[:people]):
+    name, names = plain(title), [plain(cell) for cell in head]
+    if name in names[:people]:
         raise ExerciseError(f"{path}: {title} is a column about the students: give another name with --column")
-    exact = [cell for cell in head if plain(cell) == plain(title)]
-    columns = exact or [cell for cell in head[people:] if wanted.fullmatch(plain(cell))]
+    pattern = re.escape(name) + (r"" if name in names else r" \([^()]+\)")
+    columns = [cell for cell, text in zip(head, names, strict=True) if re.fullmatch(pattern, text)]
     if len(columns) > 1:
         raise ExerciseError(f"{path}: {title} may be {' or '.join(columns)}: say with --column which of them")
     return columns[0] if columns else title
@@ -115,16 +115,15 @@ def lines_by_key(persons: Sequence[Mapping[str, str]]) -> dict[Key, int]:
     return {key: i for i, own in enumerate(keys) for key in own if counts[key] == 1}
 
 
-def _keys_of_person(person: Mapping[str, str]) -> Iterator[Key]:
+def _keys_of_person(person: Mapping[str, str]) -> set[Key]:
     """What is the person's alone. A first name, a department or a section is not, even if it is in one line only."""
-    last, _, first = person.get("student", "").partition(", ")
-    both = (first, last), (person.get("firstname"), person.get("lastname") or person.get("surname"))
-    for one in (person.get("student", ""), person.get("fullname", ""), *(f"{a} {b}" for a, b in both if a and b)):
-        yield from (("", one), ("name", one))
-    yield from (("", f"{b}, {a}") for a, b in both if a and b)
-    yield from (("", person.get(column, "")) for column in UNIQUE)
-    yield "id", person.get("id", "")
-    yield "identifier", "".join(person.get("identifier", "").split()[-1:])  # "Participant 1731"
+    cell = defaultdict(str, person)
+    last, _, first = cell["student"].partition(", ")
+    both = [(a, b) for a, b in ((first, last), (cell["firstname"], cell["lastname"] or cell["surname"])) if a and b]
+    names = {cell["student"], cell["fullname"], *(f"{a} {b}" for a, b in both)}
+    texts = {*names, *(f"{b}, {a}" for a, b in both), *(cell[column] for column in UNIQUE)}
+    number = cell["identifier"].rpartition(" ")[2]  # "Participant 1731"
+    return {("", x) for x in texts} | {("name", x) for x in names} | {("id", cell["id"]), ("identifier", number)}
 
 
 def keys_of(name: str) -> Iterator[Key]:

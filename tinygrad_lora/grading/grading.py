@@ -70,8 +70,9 @@ def chosen(text: str) -> list[str]:
         if part.isdigit():
             own = [id for id in exercise_ids() if id.startswith(f"{part.zfill(2)}-")]
         elif part in PROJECTS:
-            check = f"`tinygrad-lora check {part} FILE`"
-            raise ExerciseError(f"{part} is not graded here: {check} checks one, and people judge what it is worth")
+            raise ExerciseError(
+                f"{part} is not graded here: `tinygrad-lora check {part} FILE`, and let people judge it"
+            )
         else:
             own = [load_exercise(part).id]
         if not own:

@@ -2,37 +2,28 @@
 
 import builtins
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from keyword import iskeyword
-from typing import Any
+from collections.abc import Iterable, Iterator
+from keyword import kwlist
 
 from ..learn.checking.report import CheckResult
 from ..learn.diagnosis import NOT_STARTED, Diagnosis
 from ..learn.predictions.prediction import predictions_of
 from ..learn.registry import load_exercise
-from .source import calls, defined
+from .submissions import ID, File, statements
 
 GROUP = "-predictions"  # after the number of a tutorial: what its questions are called among the exercises
-LOOP = re.compile(r"\b(?:for|as)\s+(\w+)")  # names that a text defines in the middle of a line
-OPEN = "...", "None", "seed"  # with which an answer begins that is none
+OPEN = r"(?:answer = )?(?:\.\.\.|None\b|seed =|\))"  # how what is no answer begins
+# `predict ( "04-paths" , 24 )` in a statement, and what follows the comma. Several may stand in one line.
+ANSWER = re.compile(rf"\bpredict \( ({ID.pattern}) , (?!{OPEN})(?=(.{{1,400}}))")
+NAME = re.compile(r"""(?<!\. )(?<!["'\w-])[^\W\d]\w*\b(?! = )""")  # of a variable: no attribute, no argument
 
 
-def answered(files: Iterable[dict[str, Any]]) -> set[str]:
-    """The ids of the questions that have an answer in some cell, with no name in it that no cell defines."""
-    texts = [text for file in files for _, text in file["cells"]]
-    known = {"np", "tl", *dir(builtins)}.union(*map(defined, texts), *(re.findall(LOOP, text) for text in texts))
-    asked = (
-        (id, words[2 * (words[:2] == ["answer", "="]) :]) for text in texts for id, words in calls(text, "predict")
-    )
-    return {id for id, words in asked if words and words[0] not in OPEN and _names(words) <= known}
-
-
-def _names(words: Sequence[str]) -> set[str]:
-    """The variables among the tokens of an answer: no attributes, no names of arguments."""
-    around = zip(["", *words], words, [*words[1:], ""], strict=False)
-    return {
-        x for before, x, after in around if x.isidentifier() and not iskeyword(x) and before != "." and after != "="
-    }
+def answered(files: Iterable[File], known: Iterable[str]) -> set[str]:
+    """The ids of the questions that have an answer in some cell, with only names that are known there."""
+    names = {"np", "tl", *dir(builtins), *kwlist, *known}
+    cells = (statements(text) for file in files for _, text in file["cells"] if "predict" in text)
+    answers = (match for text in cells for match in ANSWER.finditer(text))
+    return {match[1][1:-1] for match in answers if names.issuperset(NAME.findall(match[2]))}
 
 
 def results(ids: Iterable[str], ids_answered: set[str]) -> Iterator[CheckResult]:
