@@ -70,7 +70,7 @@ def filled(path: Path, results: Mapping[str, dict[str, Any]], title: str) -> Gra
     people = max(i for i, name in enumerate(names) if name in ABOUT) + 1
     column = _column(path, head, people, title)
     at, out_of = [*head, column].index(column), next(result["out_of"] for result in results.values())
-    cells = ["".join(row[at : at + 1]) for row in rows]
+    cells = ["".join(row[at : at + 1]) if at < len(head) else "" for row in rows]
     for i in worth:
         cells[i] = cells[i].strip() or str(out_of)
         if not re.fullmatch(rf"{out_of}([.,]0*)?", cells[i]):
@@ -96,7 +96,7 @@ def _column(path: Path, head: Sequence[str], people: int, title: str) -> str:
     name, names = plain(title), [plain(cell) for cell in head]
     if name in names[:people]:
         raise ExerciseError(f"{path}: {title} is a column about the students: give another name with --column")
-    pattern = re.escape(name) + (r"" if name in names else r" \([^()]+\)")
+    pattern = re.escape(name) + ("" if name in names else r" \([^()]+\)")
     columns = [cell for cell, text in zip(head, names, strict=True) if re.fullmatch(pattern, text)]
     if len(columns) > 1:
         raise ExerciseError(f"{path}: {title} may be {' or '.join(columns)}: say with --column which of them")

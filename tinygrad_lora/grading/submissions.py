@@ -87,8 +87,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _is_file(path: Path) -> bool:
     """Whether a student meant this as a file. What cannot be read, such as a link, must be named and not left out."""
-    folder = os.path.isdir(path)  # asks nothing of a link that leads nowhere
-    return (folder and path.is_symlink()) or (path.suffix in SUFFIXES and not folder)
+    return path.is_symlink() if os.path.isdir(path) else path.suffix in SUFFIXES
 
 
 def _data(path: Path) -> bytes:
