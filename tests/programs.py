@@ -236,7 +236,7 @@ def adapted_step() -> tuple[Callable[..., Any], list[np.ndarray]]:
 
 
 def short_rows() -> tuple[Callable[..., Any], list[np.ndarray]]:
-    """Attention as it is mostly written, with the largest score of each row. (turn_short_rows)"""
+    """Attention as it is mostly written, with the largest score of each row. (largest_by_index)"""
 
     def short_rows(q, k, v):
         return tl.softmax(q @ k.mT) @ v

@@ -84,6 +84,10 @@ INSTALL = {
         f"{from_checkout('notebook').replace('install', 'wheel')} --wheel-dir wheels   # in a checkout, with a network",
         with_extra("notebook").replace("install", "install --no-index --find-links wheels"),
     ],
+    "commands": [
+        f"{from_checkout('test').replace('install', 'wheel')} hatchling editables --wheel-dir wheels",
+        "PIP_NO_INDEX=1 PIP_FIND_LINKS=$PWD/wheels python3 run.py test",
+    ],
     "container": [CONTAINER],
 }
 

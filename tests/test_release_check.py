@@ -110,10 +110,11 @@ def test_checks_print_a_table_and_give_an_exit_code(functions, code, shown, tmp_
     assert all(words in printed for words in shown), printed
 
 
-def test_only_chooses_checks_and_nothing_asked_is_nothing_done(monkeypatch, capsys):
+def test_only_chooses_checks_and_nothing_asked_is_nothing_done(monkeypatch, capsys, tmp_path):
     ran = []
     names = [check.name for check in checks.CHECKS]
     monkeypatch.setattr(command, "CHECKS", [checks.Check(n, n, lambda plan, log, n=n: ran.append(n)) for n in names])
+    monkeypatch.setattr(command, "ROOT", tmp_path)  # where the logs go
     assert command.main(["--check", "--only", "docs", "--only", "tree"]) == 0
     assert ran == ["tree", "docs"]
     assert command.main([]) == 2 and "--check" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import numpy as np
 
 import tinygrad_lora as tl
 from tinygrad_lora.compiler.passes import inner_products, repeat_rows
-from tinygrad_lora.compiler.planned import order as schedule, products
+from tinygrad_lora.compiler.planned import calls, order as schedule, products
 from tinygrad_lora.compiler.planned.decide import lower
 from tinygrad_lora.compiler.planned.write import Planned, emit_planned
 from tinygrad_lora.core import ops
@@ -28,6 +28,7 @@ def tiny() -> Iterator[None]:
     """Blocks of a few rows, and products in blocks, for arrays of a few dozen numbers."""
     with (
         patch.object(schedule, "LARGE", 24), patch.object(schedule, "BLOCK_BYTES", 200),
+        patch.object(calls, "FEW_ROWS", 2),
         patch.object(products, "SMALL_KERNEL", 200), patch.object(products, "FEWEST_ROWS", 2),
         patch.object(repeat_rows, "MOST_TO_REPEAT", 60), patch.object(inner_products, "SHORTEST_ROW", 4),
     ):  # fmt: skip

@@ -1,7 +1,5 @@
 """Laws of algebra as passes: the same numbers in exact arithmetic, and what is left over counted."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -9,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from strategies import ENGINE, FILLED, LIMIT, Program, Value, Writer, arrays, broadcasts
 
 import tinygrad_lora as tl
-from tinygrad_lora.compiler.cost import graph_cost, planned_cost
+from tinygrad_lora.compiler.cost import graph_cost
 from tinygrad_lora.compiler.operations import add_at, inner_product, row_products
 from tinygrad_lora.compiler.passes.collect_factors import collect_factors
 from tinygrad_lora.compiler.passes.distribute_products import distribute_products
@@ -20,7 +18,6 @@ from tinygrad_lora.compiler.passes.join_scatters import join_scatters
 from tinygrad_lora.compiler.passes.narrow_takes import narrow_takes
 from tinygrad_lora.compiler.passes.raise_reshapes import raise_reshapes
 from tinygrad_lora.compiler.passes.sums_as_products import sums_as_products
-from tinygrad_lora.compiler.passes.turn_short_rows import turn_short_rows
 from tinygrad_lora.compiler.pipeline import DEFAULT, improving
 from tinygrad_lora.core import ops
 
@@ -374,131 +371,6 @@ def test_a_product_that_is_summed_up_is_an_inner_product(function, shape, left, 
 def test_sums_of_rows_and_columns_are_products_with_ones(function, left, shape, dtype):
     x = np.random.default_rng(0).integers(-4, 5, shape).astype(dtype)
     assert applied(sums_as_products, function, x) == left[len(shape) > 2]
-
-
-# --- Short rows ---
-
-
-def attention(q, k, v):
-    return tl.softmax(q @ k.mT) @ v
-
-
-def masked(q, k, v):
-    rows = np.arange(q.shape[-2])
-    return tl.softmax(tl.scale(q @ k.mT, factor=0.5) + np.where(rows > rows[:, None], -1e9, 0.0).astype(q.dtype)) @ v
-
-
-def largest(q, k, v):
-    scores = q @ k.mT
-    return tl.relu(scores - tl.max(scores, axis=-1, keepdims=True) + 2.0) @ v
-
-
-def tokens(shape=(2, 16, 4), dtype=np.float64):
-    rng = np.random.default_rng(0)
-    return [rng.integers(-4, 5, shape).astype(dtype) for _ in range(3)]
-
-
-def axes_of(graph, op=ops.reduce_max):
-    return [node.params["axis"] for node in graph.nodes if node.op is op]
-
-
-@pytest.mark.parametrize("function", [attention, masked, largest])
-@pytest.mark.parametrize("shape", [(2, 16, 4), (16, 4), (3, 1, 20, 2)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_largest_of_short_rows_is_looked_for_in_columns(function, shape, dtype):
-    arrays = tokens(shape, dtype)
-    graph = improved(function, *arrays)
-    better = turn_short_rows(graph)
-    assert axes_of(graph) == [(len(shape) - 1,)] and axes_of(better) == [(len(shape) - 2,)]
-    assert planned_cost(better).nanoseconds < planned_cost(graph).nanoseconds
-    assert turn_short_rows(better) is better
-    if function is largest:
-        assert_same(graph, better, *arrays)
-    for y, z in zip(graph(*arrays), better(*arrays), strict=True):
-        assert y.dtype == z.dtype
-        np.testing.assert_allclose(z, y, rtol=1e-5 if dtype == np.float32 else 1e-13)
-
-
-def with_gradients(q, k, v):
-    y = attention(q, k, v)
-    return y, *tl.gradients(tl.sum(y), [q, k, v])
-
-
-@pytest.mark.parametrize(
-    ("function", "arrays"),
-    [
-        (lambda q, k, v: tl.softmax(q) @ v.mT, tokens((2, 16, 16))),  # an input has its rows as they are
-        (lambda q, k, v: tl.softmax(q @ k.mT), tokens()),  # so has an output
-        (lambda q, k, v: tl.sum(tl.softmax(q @ k.mT), axis=0) @ v, tokens()),  # and whoever reads the rows
-        (lambda q, k, v: tl.softmax(q @ k.mT + v[:, :, 0]) @ v, tokens((16, 16, 4))),
-        (with_gradients, tokens()),  # two sums for each of the largest
-        (attention, tokens((2, 15, 4))),  # short already
-        (attention, tokens((1, 385, 2))),  # long
-        (largest, tokens(dtype=np.float16)),
-        (lambda q, k, v: tl.max(q @ k.mT, axis=-1) @ v[0], tokens()),  # no column of the largest
-    ],
-)
-def test_rows_that_must_stay_rows_stay(function, arrays):
-    graph = improved(function, *arrays)
-    assert turn_short_rows(graph) is graph
-
-
-def around_products(rng):
-    """A function of three matrices with whole numbers: steps on rows around products, which are read by products."""
-    kinds = rng.integers(0, 8, rng.integers(1, 7)).tolist()
-    constant = rng.integers(-2, 3, (5, 5)).astype(float)
-
-    def f(q, k, v):
-        x, y = q @ k.mT, k @ v.mT
-        x = x - tl.max(x, axis=-1, keepdims=True)
-        for kind in kinds:
-            match kind:
-                case 0:
-                    x = x + constant
-                case 1:
-                    x = tl.relu(x) * 2.0
-                case 2:
-                    x = x - tl.max(x, axis=-1, keepdims=True)
-                case 3:
-                    x = x + y
-                case 4:
-                    x = tl.where(x > y, x, constant)
-                case 5:
-                    x = x * 0.5 - tl.sum(x, axis=-1, keepdims=True)
-                case 6:
-                    x, y = x.mT, x
-                case 7:
-                    x = tl.maximum(x, tl.max(y, axis=-1, keepdims=True))
-        return x @ v, x.mT @ q, y @ v
-
-    return f
-
-
-@pytest.mark.parametrize("part", range(5))
-def test_whatever_happens_to_rows_around_products_may_happen_to_columns(part, monkeypatch):
-    monkeypatch.setattr(import_module(turn_short_rows.__module__), "SHORTEST_TO_TURN", 1)
-    applied = 0
-    for seed in range(6 * part, 6 * part + 6):
-        f, arrays = around_products(np.random.default_rng(seed)), tokens((2, 5, 5) if seed % 2 else (5, 5))
-        graph = improved(f, *arrays)
-        better = turn_short_rows(graph)
-        applied += better is not graph
-        assert_same(graph, better, *arrays)
-        for found, expected in zip(tl.compile(f, check=True)(*arrays), graph(*arrays), strict=True):
-            assert_array_equal(found, expected)
-    assert applied >= 2
-
-
-def test_two_that_are_turned_leave_a_third_as_it_is():
-    def f(q, k, v):
-        return attention(attention(q, k, v), k, v), tl.softmax(q @ v.mT)
-
-    arrays = tokens()
-    graph = improved(f, *arrays)
-    better = turn_short_rows(graph)
-    assert sorted(axes_of(better)) == [(1,), (1,), (2,)]
-    for y, z in zip(graph(*arrays), better(*arrays), strict=True):
-        np.testing.assert_allclose(z, y, rtol=1e-12)
 
 
 # --- Products of stacks ---

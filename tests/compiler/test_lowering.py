@@ -19,7 +19,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.compiler import programs as programs_module
 from tinygrad_lora.compiler.calling import Binder
 from tinygrad_lora.compiler.passes import repeat_rows
-from tinygrad_lora.compiler.planned import order as schedule, products
+from tinygrad_lora.compiler.planned import calls, order as schedule, products
 from tinygrad_lora.compiler.planned.products import SMALL_KERNEL, blocks
 from tinygrad_lora.compiler.planned.slots import LINE, Slot, arrange, most_alive
 from tinygrad_lora.compiler.signatures import Keys, guard
@@ -357,7 +357,33 @@ def _tiny_blocks():
         patch.setattr(products, "FEWEST_ROWS", 1)
         patch.setattr(products, "MOST_FOR_DOT", 3)
         patch.setattr(repeat_rows, "MOST_TO_REPEAT", 8)
+        patch.setattr(calls, "FEW_ROWS", 1)
         yield
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+@pytest.mark.parametrize("shape", [(16, 5), (3, 4, 7), (8, 1), (9, 64)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_of_each_row_is_taken_from_its_place(dtype, shape, keepdims):
+    x = np.random.default_rng(0).integers(-3, 4, shape).astype(dtype)  # with ties
+    x.reshape(-1)[:4], x.reshape(-1)[-1] = -np.inf, np.nan
+    f = tl.compile(lambda x: tl.max(x * 2.0, axis=-1, keepdims=keepdims) + 1.0)
+    for each in (x, np.asfortranarray(x)):
+        assert_array_equal(f(each), (x * 2.0).max(axis=-1, keepdims=keepdims) + 1.0)
+    assert ".argmax(" in f.source and "maximum" not in f.source
+
+
+@pytest.mark.parametrize("unfit", [np.zeros((7, 5)), np.zeros((16, 5), np.float16), np.zeros((16, 5), np.int64)])
+def test_few_rows_and_other_numbers_are_looked_through_as_they_are(unfit):
+    assert "maximum_reduce" in tl.compile(lambda x: tl.max(x + x, axis=-1) * 2).prepare(unfit).source
+
+
+def test_the_largest_of_each_row_in_blocks_of_which_the_last_is_shorter(_tiny_blocks, monkeypatch):
+    monkeypatch.setattr(schedule, "BLOCK_BYTES", 160)  # four rows
+    x = np.random.default_rng(0).normal(size=(13, 5))
+    f = tl.compile(lambda x: x * 2.0 - tl.max(x * 2.0, axis=-1, keepdims=True))
+    assert_array_equal(f(x), x * 2.0 - (x * 2.0).max(axis=-1, keepdims=True))
+    assert re.search(r"argmax\(1, keepdims=True\) \+ starts\[left\]", f.source)
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ from tinygrad_lora.data import digits
 from tinygrad_lora.learn import run_checks
 from tinygrad_lora.learn.checking.solutions import unmarked
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
+from tinygrad_lora.learn.exercises._samples import in_both, label_inside
+from tinygrad_lora.learn.exercises._shown import habits_of, shows
 from tinygrad_lora.learn.exercises.capstone import DIFFERENT, GAIN, MOST, NUMBERS, WORDS
 from tinygrad_lora.learn.registry import exercise_ids
 
@@ -118,6 +120,77 @@ def test_other_data_another_dtype_and_a_loss_of_ones_own_pass():
     values = {"data": low_or_high, "base": Small, "loss": squared, "adapted": by_hand}
     report = run_checks(exercise, EXAMPLE | values)
     assert report.passed, str(report)
+
+
+CHANGES = {
+    "single": lambda x: x.astype(np.float32),
+    "a third in single": lambda x: (x / 3).astype(np.float32).astype(float) * 3,
+    "a little more": lambda x: x + 1e-12 * np.abs(x).max(axis=0),
+    "a little larger": lambda x: x * (1 + 1e-9),
+}
+RNG = np.random.default_rng(0)
+SIDES = {
+    "numbers": RNG.normal(size=(500, 5)), "far from zero": 1000 + RNG.normal(size=(500, 3)),
+    "levels": RNG.integers(17, size=(500, 64)) / 16, "black and white": RNG.integers(2, size=(500, 40)),
+    "huge": RNG.normal(size=(500, 4)) * 1e300, "tiny": RNG.normal(size=(500, 4)) * 1e-300,
+    "mixed": RNG.normal(size=(500, 3)) * [1e-9, 1, 1e9], "mostly empty": RNG.normal(size=(500, 6)) * [0, 0, 0, 0, 1, 1],
+    "images": RNG.random((500, 1, 6, 6)), "bool": RNG.integers(2, size=(500, 40)).astype(bool),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("x", SIDES.values(), ids=SIDES)
+def test_samples_are_the_same_up_to_rounding_and_real_ones_are_not(x):
+    assert in_both(x[:300], x[300:]) == (0, 0, 0)
+    for change in CHANGES.values():
+        with np.errstate(over="ignore", under="ignore"):
+            if np.isfinite(moved := change(x[100:200])).all() and moved.any():
+                assert in_both(x[:300], moved) == (100, 0, 100)
+    one = np.concatenate([x[300:], x[42:43]])
+    assert in_both(x[:300], one) == (1, 200, 42)
+    labels = RNG.integers(3, size=500)
+    assert label_inside(x[:300], x[300:], labels[:300], labels[300:]) == ""
+
+
+def test_a_label_in_x_is_seen_in_each_usual_form():
+    x, labels = SIDES["levels"], RNG.integers(3, size=500)
+    for column in (labels, -labels, 7.5 - 0.1 * labels, labels == 1, np.array([3, 1, 2])[labels], labels + 1e-13):
+        whole = np.c_[x[:, :20], column, x[:, 20:]]
+        assert label_inside(whole[:300], whole[300:], labels[:300], labels[300:]) == "column 20"
+    whole = np.c_[x, np.eye(3)[labels] + 0.9 * RNG.random((500, 3))]
+    assert label_inside(whole[:300], whole[300:], labels[:300], labels[300:]) == "the largest of columns 64 to 66"
+    whole[0, 64:] = np.roll(whole[0, 64:], 1)
+    assert label_inside(whole[:300], whole[300:], labels[:300], labels[300:]) == "", "it does not tell all labels"
+
+
+class Shown:
+    """What a notebook asks for an image."""
+
+    def __init__(self, html):
+        self.html = html
+
+    def _repr_html_(self):
+        return self.html
+
+    def _repr_mimebundle_(self):
+        return {"text/plain": "x" * 200, "text/html": self.html}, {}
+
+
+@pytest.mark.parametrize("html", ["", "<div></div>", "<svg></svg>", "<p>a picture</p>", None])
+def test_an_empty_picture_shows_nothing(html):
+    assert not shows(Shown(html), "_repr_html_") and not shows(Shown(html), "_repr_mimebundle_")
+    for drawn in ("<svg><g><polyline points=''/></g></svg>", "<img src='a'>", "<table><tr><td>1</td></tr></table>"):
+        assert shows(Shown(drawn), "_repr_html_") and shows(Shown(drawn), "_repr_mimebundle_")
+    chart = tl.Chart("Loss", x="step", y="loss")
+    chart.line([1, 2], [3, 4], "loss")
+    x = tl.parameter(1.0, "x")
+    assert shows(chart, "_repr_mimebundle_") and shows(tl.draw(x * x), "_repr_mimebundle_")
+
+
+def test_pages_of_the_documentation_read_like_texts(request):
+    for path in sorted((request.config.rootpath / "docs").glob("*.md")):
+        text = path.read_text(encoding="utf-8")[:1500]
+        words = re.findall(r"[^\W\d_][\w'’-]*", text.casefold())
+        assert len(words) < 150 or habits_of(text, {*words})[1], path.name
 
 
 def test_the_page_says_what_the_checks_ask_for(request):

@@ -66,11 +66,24 @@ def test_there_is_room_for_every_answer_and_nothing_to_click(path):
     cells, page = read_cells(path), handout(student(read_cells(path)), PAPER)
     exercises = [cell.exercise for cell in cells if cell.exercise]
     assert page.count('class="rules"') + page.count('class="squares"') >= len(exercises)
-    assert page.count("To check it: ") == len(exercises)
+    assert page.count("To check it: ") == page.count('<div class="room">') == len(exercises)
+    assert ".room { break-inside: avoid; }" in page, "an exercise is not cut where it fits on a page"
     questions = [cell for cell in cells if cell.prediction]
     assert page.count('class="question"') == page.count("Your answer: ") == len(questions)
     assert not re.search(r"<(script|button|input|iframe|details|select|abbr|a)\b", page)
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|http-equiv|xmlns=\'[^\']*\'', "", page)
+
+
+@each_tutorial
+def test_a_prediction_is_on_another_page_than_the_text_that_tells_it(path):
+    cells, page = read_cells(path), handout(student(read_cells(path)), PAPER)
+    sheet, text = page.split('<section class="sheet">')[1].split("<h1", 2)[1:]
+    count = sum(bool(cell.prediction) for cell in cells)
+    assert sheet.count('class="question"') == count and 'class="question"' not in text
+    assert [*map(int, re.findall(r"<strong>Prediction (\d+)", sheet))] == [*range(1, count + 1)]
+    places = re.findall(r'<p class="asked"><strong>Prediction (\d+)', text)
+    assert [*map(int, places)] == [*range(1, count + 1)]
+    assert ".sheet { break-after: page; }" in page, "what follows begins on another page"
 
 
 def test_a_page_is_the_same_every_time_and_knows_its_paper():
@@ -89,8 +102,8 @@ def test_code_fits_on_the_paper_or_is_broken(paper):
     width = PAPERS[paper.size][1] - 2 * MARGIN
     for columns in (1, 40, 80, 90, 100, 120, 400):
         points = paper.points("x" * columns)
-        assert points >= (12 if paper.large else 7)
-        assert columns * points * ADVANCE < width or points == (12 if paper.large else 7)
+        assert points >= (15 if paper.large else 7)
+        assert columns * points * ADVANCE < width or points == (15 if paper.large else 7)
     assert paper.points("") == paper.points("x" * 20)
 
 
@@ -123,6 +136,24 @@ def test_what_is_printed_is_in_one_piece_however_the_kernel_cut_it():
     pieces = [{**OUTPUTS[0], "text": line} for line in PRINTED.splitlines(keepends=True)]
     cut = {"cells": [*NOTEBOOK["cells"][:2], {**NOTEBOOK["cells"][2], "outputs": [*pieces, *OUTPUTS[1:]]}]}
     assert handout(json.dumps(cut), PAPER) == handout(json.dumps(NOTEBOOK), PAPER)
+
+
+def test_numbers_are_written_as_numbers():
+    text = "{'a': np.float64(6.0), 'b': np.float32(-1e-05), 'c': np.True_}, np.int64(3), np.float64(nan), np.ones(2)"
+    outputs = [{"data": {"text/plain": text}}, {"text": text}]
+    cells = {"cells": [NOTEBOOK["cells"][0], {**NOTEBOOK["cells"][2], "outputs": outputs}]}
+    shown = Reader(handout(json.dumps(cells), PAPER)).text
+    assert squeezed(shown).count(squeezed("{'a': 6.0, 'b': -1e-05, 'c': True}, 3, nan, np.ones(2)")) == 2
+    assert "np.float" not in shown
+
+
+def test_large_print_is_large_everywhere():
+    for paper in KINDS:
+        page = handout(student(read_cells(SOURCES[3])), paper)
+        sizes = [float(size) for size in re.findall(r'style="font-size: ([\d.]+)pt', page)]
+        assert sizes and min(sizes) >= (15 if paper.large else 7)
+        foot = {float(size) for size in re.findall(r"font: (\d+)pt sans-serif", page)}
+        assert foot == {14 if paper.large else 8}
 
 
 def test_high_contrast_reaches_into_pictures():

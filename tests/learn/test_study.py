@@ -11,7 +11,7 @@ from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.files import csv_text
 from tinygrad_lora.learn.predictions.prediction import UNFORESEEN, all_predictions
 from tinygrad_lora.learn.study.export import COLUMNS, collected, summary
-from tinygrad_lora.learn.study.sitting import CODE, CONSENT, FORMS, form_for, items, rows_of, sit
+from tinygrad_lora.learn.study.sitting import CODE, CONSENT, FORMS, LARGEST, form_for, items, rows_of, sit
 
 CODES = [f"code{i}" for i in range(40)]
 each_item = pytest.mark.parametrize("item", items(), ids=lambda item: item.id)
@@ -83,7 +83,7 @@ def test_nothing_is_said_to_an_answer_and_what_is_none_is_asked_again(tmp_path):
     person = Person("ada2", lambda question: typed(question, question.foreseen[0].answer))
     assert set(next(rows_of(person.sit("pre", tmp_path)))) == {"code", "form", "question", "answer", "seconds"}
     (tmp_path / "study-ada1.jsonl").unlink()
-    rows, _ = collected(tmp_path)
+    rows = collected(tmp_path).rows
     assert len(person.shown) == 13 and not any(row["right"] for row in rows)
     assert [row["diagnosis"] for row in rows] == [one.foreseen[0].code for one in form_for("ada2", "pre")]
 
@@ -128,8 +128,8 @@ def study(tmp_path):
     return folder
 
 
-def test_the_table_has_answers_diagnoses_and_times_and_no_names(study):
-    table, others = collected(study)
+def test_the_table_has_diagnoses_and_times_and_no_names(study):
+    table, others, _ = collected(study)
     text = csv_text(COLUMNS, table)
     assert others == 0, "the same file twice is no other answer"
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -137,12 +137,75 @@ def test_the_table_has_answers_diagnoses_and_times_and_no_names(study):
     assert {row["participant"] for row in rows} == {"1", "2"}
     for secret in ("engine", "tables", "Ada", "Lovelace", "Babbage", "study-engine"):
         assert secret not in text
-    firsts = {collected(study)[0][-1]["form"] for _ in range(40)}
+    firsts = {collected(study).rows[-1]["form"] for _ in range(40)}
     assert len(firsts) > 1, "whose number is 1 is drawn, and follows neither from names nor from codes"
 
 
+def test_nothing_in_the_table_depends_on_the_code(tmp_path):
+    """Two people who know the same have the same rows, whatever their codes are: so no code finds its row."""
+    tables = []
+    for code in CODES[:8]:
+        folder = tmp_path / code
+        for form in FORMS:
+            path = Person(code).sit(form, folder)
+        rows = [row | {"seconds": 3.26} for row in rows_of(path)]
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        tables.append(collected(folder).rows)
+    assert all(table == tables[0] for table in tables)
+    assert set(tables[0][0]) == set(COLUMNS) and {row["seconds"] for row in tables[0]} == {3}
+
+
+@each_item
+def test_the_same_mistakes_are_told_apart_whatever_the_numbers_are(item):
+    codes = set()
+    for seed in range(400):
+        question = item.question(seed)
+        found = [question.judge(typed(question, one.answer)).code for one in question.foreseen]
+        codes.add(tuple(found))
+    assert codes == {tuple(one.code for one in item.question(0).foreseen)}, "else a diagnosis excludes some codes"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"], ids=lambda name: name)
+def test_what_an_editor_makes_of_a_file_is_read(encoding, tmp_path):
+    path = Person("tables").sit("pre", tmp_path)
+    text = path.read_text(encoding="utf-8")
+    path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    path.rename(tmp_path / "Study-tables.JSONL.txt")
+    rows, others, unread = collected(tmp_path)
+    assert len(rows) == 12 and not others and not unread
+
+
+def test_an_answer_begins_a_line_of_its_own(tmp_path):
+    for encoding in ("utf-8", "utf-16"):
+        path = Person("tables").sit("pre", tmp_path)
+        path.write_bytes(path.read_text(encoding="utf-8").rstrip("\n").encode(encoding))
+        Person("tables").sit("post", tmp_path)
+        assert len(list(rows_of(path))) == 24 and path.read_bytes().count(b"\n") == 24
+        path.unlink()
+
+
+def test_what_cannot_be_read_is_named_and_counted(study, monkeypatch, tmp_path, capsys):
+    notes = study / "study-notes.jsonl"
+    whole = study / "Lovelace Ada" / "study-engine.jsonl"
+    lines = whole.read_text(encoding="utf-8").splitlines()
+    whole.write_text("\n\n".join([*lines[:-2], lines[-2] + lines[-1], "{", ""]), encoding="utf-8")
+    (study / "study-empty.jsonl").touch()
+    (study / "study-large.jsonl").write_bytes(b"x" * (LARGEST + 1))
+    (study / "study-photo.zip").write_bytes(bytes(range(256)))
+    (study / "essay.txt").write_text("not of the study", encoding="utf-8")
+    (study / "study-folder.jsonl").mkdir()
+    rows, others, unread = collected(study)
+    names = {path.name: count for path, count in unread.items()}
+    lost = {notes.name: 0, "study-empty.jsonl": 0, "study-large.jsonl": 0, "study-photo.zip": 0}
+    assert names == {**lost, whole.name: 2} and len(rows) == 3 * 12 - 2 and not others
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["study", "export", str(study)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{whole}: 2 lines were left out" in said and f"{notes}: all lines were left out" in said
+
+
 def test_the_summary_counts_those_who_came_both_times(study):
-    lines = summary(collected(study)[0])
+    lines = summary(collected(study).rows)
     assert lines[-1] == ("all", 12, 0, 12) and lines[0] == ("study-sharing", 1, 0, 1)
     assert [line[0] for line in lines[:-1]] == [item.id for item in items()]
 
@@ -153,8 +216,8 @@ def test_a_file_that_was_changed_says_what_its_answers_say(study):
     lines[1] |= {"answer": "=HYPERLINK(1)"}
     lines += [{**lines[-1], "answer": "12345"}, {**lines[-1], "form": "other"}]
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    table, others = collected(study)
-    assert others == 2 and len(table) == 3 * 12 - 1
+    table, others, unread = collected(study)
+    assert unread[path] == 1 and others == 2 and len(table) == 3 * 12 - 1
     assert table[0]["diagnosis"] == "left-out" or table[-1]["form"] == "post"
     text = csv_text(COLUMNS, table)
     assert "HYPERLINK" not in text and "Ada" not in text and "12345" not in text

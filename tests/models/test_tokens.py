@@ -8,7 +8,7 @@ from models_table import NOISE, TEXTS, needs, stored
 from tinygrad_lora.errors import ModelFileError
 from tinygrad_lora.models.files.cache import model_file
 from tinygrad_lora.models.files.gguf import read_gguf
-from tinygrad_lora.models.files.llama_cpp import chat_tokenizer
+from tinygrad_lora.models.files.llama_cpp import chat_tokenizer, configuration
 from tinygrad_lora.models.text.bpe import BytePairEncoding, words
 from tinygrad_lora.models.text.tokens import padded
 from tinygrad_lora.models.text.wordpiece import WordPiece
@@ -155,7 +155,7 @@ def test_minilm_has_the_tokens_of_hugging_face():
 @needs("smollm2")
 def test_smollm2_has_the_tokens_of_hugging_face():
     with read_gguf(model_file("smollm2", "model.gguf")) as file:
-        tokenizer = chat_tokenizer(file)
+        tokenizer = chat_tokenizer(file, configuration(file)["vocab_size"])
     assert [tokenizer.encode(text) for text in TEXTS + NOISE] == VECTORS["smollm2"]
     assert tokenizer.encode(VECTORS["chats"][0], special=True) == VECTORS["question"]
 

@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_lora as tl
 from tinygrad_lora.core import ops
+from tinygrad_lora.core.graph import topological_order
 from tinygrad_lora.core.node import Op
 from tinygrad_lora.errors import SweepError
 from tinygrad_lora.sweeps.stacking import RULES, stacked
@@ -58,6 +59,22 @@ def test_n_runs_at_once_are_n_runs(name, differing):
     for i in range(N):
         alone = f(*(tl.constant(x[i] if many else x) for x, many in zip(arrays, differing, strict=True)))
         np.testing.assert_allclose(values[i] if any(differing) else values, alone.value, rtol=1e-13, atol=1e-14)
+
+
+def test_n_batches_are_one_batch_in_the_graph_of_n_runs():
+    x, w, a = tl.placeholder((4, 5, 6)), tl.parameter(np.ones((6, 3))), tl.placeholder((6, 3))
+    y = tl.softmax(tl.gelu(x @ w + x @ a), axis=-1)
+    [several] = stacked([y], {x: tl.placeholder((N, 4, 5, 6)), a: tl.placeholder((N, 6, 3))}, N)
+    nodes = topological_order([several])
+    shapes = {node.shape for node in nodes if node.op.elementwise and node.size == N * 60}
+    assert shapes == {(N * 4, 5, 3)}
+    assert {node.shape for node in nodes if node.op is ops.matmul} == {(N * 4, 5, 3), (N, 20, 3)}
+
+
+def test_a_constant_is_not_repeated_for_each_run():
+    x, constant = tl.placeholder((4, 5)), np.arange(20.0).reshape(4, 5)
+    [several] = stacked([tl.tanh(x * constant)], {x: tl.placeholder((N, 4, 5))}, N)
+    assert ops.concatenate not in [node.op for node in topological_order([several])]
 
 
 @pytest.mark.parametrize("differing", list(product([True, False], repeat=2))[:3], ids=str)

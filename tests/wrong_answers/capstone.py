@@ -17,6 +17,56 @@ def repeats_before_it_splits():
     return np.concatenate([x, x_test[:5]]), np.concatenate([labels, labels_test[:5]]), x_test, labels_test
 
 
+@exercise.mutant("leak", "data")
+def rounds_what_it_keeps_aside():
+    x, labels, *_ = data()
+    return x, labels, x[:200].astype(np.float32), labels[:200]
+
+
+@exercise.mutant("leak", "data")
+def moves_by_less_than_rounding():
+    x, labels, *_ = data()
+    return x, labels, x[:200] + 1e-12, labels[:200]
+
+
+@exercise.mutant("leak", "data")
+def keeps_one_image_on_both_sides_in_single_precision():
+    x, labels, x_test, labels_test = data()
+    return (
+        np.concatenate([x, (x_test[7:8] / 3).astype(np.float32)]),
+        np.r_[labels, labels_test[7]],
+        x_test / 3,
+        labels_test,
+    )
+
+
+@exercise.mutant("label-in-x", "data")
+def leaves_the_label_in():
+    x, labels, x_test, labels_test = data()
+    return np.c_[x, labels], labels, np.c_[x_test, labels_test], labels_test
+
+
+@exercise.mutant("label-in-x", "data")
+def writes_the_label_into_an_image():
+    x, labels, x_test, labels_test = (np.copy(part) for part in data())
+    x[:, 20:30], x_test[:, 20:30] = 5 - 3 * np.eye(10)[labels], 5 - 3 * np.eye(10)[labels_test]
+    return x, labels, x_test, labels_test
+
+
+@exercise.mutant("label-in-x", "data")
+def adds_a_class_with_noise():
+    x, labels, x_test, labels_test = data()
+    rng = np.random.default_rng(0)
+    hints = [np.eye(10)[some] + 0.4 * rng.random((len(some), 10)) for some in (labels, labels_test)]
+    return np.c_[x, hints[0]], labels, np.c_[x_test, hints[1]], labels_test
+
+
+@exercise.mutant("wrong-shape", "data")
+def keeps_images_aside_in_another_shape():
+    x, labels, x_test, labels_test = data()
+    return x, labels, x_test.reshape(-1, 8, 8), labels_test
+
+
 @exercise.mutant("few-samples", "data")
 def keeps_ten_aside():
     x, labels, x_test, labels_test = data()
@@ -129,8 +179,22 @@ def prints_it(model, x, labels):
     print(optimizer(model))
 
 
+class Blank:
+    """Shows itself, and there is nothing to see."""
+
+    def _repr_html_(self):
+        return ""
+
+
+@exercise.mutant("no-picture", "picture")
+def gives_an_empty_picture(model, x, labels):
+    return Blank()
+
+
 WORDS = exercise.references["explanation"]
 exercise.wrong_answer("too-short", explanation=WORDS[:400])
 exercise.wrong_answer("repeats", explanation="The network reads 96 of 100 digits, 40 in the mirror. " * 20)
 exercise.wrong_answer("no-numbers", explanation="".join(c for c in WORDS if not c.isdigit()))
+NONSENSE = [a + b + c for a in "bcdfgklm" for b in "aeiou" for c in "bcdfg"]
+exercise.wrong_answer("no-text", explanation=f"1 2 3 {' '.join(NONSENSE)}.")
 exercise.wrong_answer("wrong-type", explanation=["a", "list"])

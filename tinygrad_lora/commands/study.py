@@ -23,7 +23,7 @@ def add_command(commands: Commands) -> None:
 
 def run(args: Arguments) -> None:
     """For students: twelve questions before a course (pre) and after it (post), for which they give consent. For
-    teachers: a table of all answers, without names (export), and the text of the consent (consent).
+    teachers: a table, without names and answers (export), and the text of the consent (consent).
 
     Raises ExerciseError for a code of another form, and where there is nothing to collect.
     """
@@ -32,12 +32,14 @@ def run(args: Arguments) -> None:
         print(consent)
         return
     if args.part == "export":
-        rows, others = collected(args.folder)
+        rows, others, unread = collected(args.folder)
         print(write_atomically(args.out, csv_text(COLUMNS, rows)))
         title = f"{len({row['participant'] for row in rows})} took part. Right, of those who answered both times:"
         show_table([(id, f"of {n:<3} {old:>3} before {new:>3} after") for id, n, old, new in summary(rows)], title)
         if others:
             print(f"{others} lines were left out: their code had answered already, or the answer is none.")
+        for path, count in unread.items():
+            print(f"{path}: {count or 'all'} lines were left out, since they are no answers of this study.")
         print("What these numbers can and cannot say is in the documentation, under Measuring a course.")
         return
     if args.code is None:

@@ -18,7 +18,6 @@ BYTES_PER_NS = 10.0  # reading and writing arrays that do not fit the cache
 NS_PER_ELEMENT = {"exp": 1.0, "log": 1.0, "tanh": 3.0, "power": 10.0}  # functions that take longer than their memory
 NS_PER_REPEATED_ROW = 28.0  # an elementwise function starts anew for each row where an operand is repeated
 NS_PER_SUMMED_ROW, NS_PER_SUMMED_ELEMENT = 18.0, 0.15  # beyond what a product with ones takes
-NS_PER_LARGEST = 90.0  # to start anew for the largest of each row
 NS_PER_POWER = {-1: 1.0, 0: 0.0, 0.5: 0.0, 1: 0.0, 2: 1.0}  # exponents for which NumPy has a shortcut
 
 
@@ -108,15 +107,10 @@ def planned_cost(graph: Graph, frozen: Iterable[ComputationNode] = ()) -> Cost:
 
 
 def _reducing(node: ComputationNode) -> float:
-    """Nanoseconds by which NumPy adds up rows or columns more slowly than BLAS multiplies them by ones.
-
-    And those of finding the largest of each row, where a column takes next to none.
-    """
-    if node.op not in (ops.reduce_sum, ops.reduce_max) or (x := node.parents[0]).ndim < 2:
+    """Nanoseconds by which NumPy adds up rows or columns more slowly than BLAS multiplies them by ones."""
+    if node.op is not ops.reduce_sum or node.parents[0].ndim < 2:
         return 0.0
-    shape = x.shape
-    if node.op is ops.reduce_max:
-        return NS_PER_LARGEST * prod(shape[:-1]) if node.params["axis"] == (x.ndim - 1,) else 0.0
+    shape = node.parents[0].shape
     return NS_PER_SUMMED_ROW * prod(shape[:-1]) + NS_PER_SUMMED_ELEMENT * prod(shape)
 
 

@@ -16,6 +16,7 @@ from ..core.node import PARAMETER, ComputationNode, tick
 from ..errors import CompileError, ShapeError
 
 Nodes = Sequence[ComputationNode]
+CACHE_LINE = 64  # bytes
 
 
 class Flat:
@@ -27,7 +28,10 @@ class Flat:
 
     def __init__(self, nodes: Nodes, name: str) -> None:
         self.nodes = list(nodes)
-        self.memory = np.empty(sum(node.size for node in nodes), nodes[0].dtype)
+        size = sum(node.size for node in nodes) * nodes[0].dtype.itemsize
+        # From the start of a cache line on: else every other write would go to two of them.
+        room = np.empty(size + CACHE_LINE, np.uint8)
+        self.memory = room[-room.ctypes.data % CACHE_LINE :][:size].view(nodes[0].dtype)
         whole = self.memory.view()
         whole.setflags(write=False)
         leaf = partial(ComputationNode, PARAMETER, (), {}, whole.shape, whole.dtype, False)

@@ -32,7 +32,6 @@ from .passes.simplify import simplify
 from .passes.sink_transposes import sink_transposes
 from .passes.square_powers import square_powers
 from .passes.sums_as_products import sums_as_products
-from .passes.turn_short_rows import turn_short_rows
 
 Pass = Callable[[Graph], Graph]
 
@@ -59,7 +58,7 @@ DEFAULT: tuple[tuple[Pass, ...], ...] = (
 # Where arrays are written into planned memory, call by call, there is less to join.
 IN_PLANNED_MEMORY: dict[Pass, Pass] = {fuse_elementwise: fuse_numbers}
 # What suits such a program: it runs call after call, mostly with the same frozen weights. Each is applied once, last.
-FOR_CALLS: tuple[Callable[..., Graph], ...] = (repeat_rows, turn_short_rows, raise_transposes, sums_as_products)
+FOR_CALLS: tuple[Callable[..., Graph], ...] = (repeat_rows, raise_transposes, sums_as_products)
 # Every pass by its name.
 PASSES: dict[str, Callable[..., Graph]] = {
     apply.__name__: apply for row in (*DEFAULT, tuple(IN_PLANNED_MEMORY.values()), FOR_CALLS) for apply in row

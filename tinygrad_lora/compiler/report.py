@@ -34,6 +34,7 @@ def lowering(graph: Graph, planned: Planned, laws: Laws | None = None) -> list[s
         "pack_weights": (len(lowered.kept), "result", "of frozen weights kept from call to call"),
         "small_dot": (lowered.choices["small_dot"], "product", "by dot"),
         "row_blocks": (lowered.choices["row_blocks"], "thin product", "in blocks of rows"),
+        "largest_by_index": (lowered.choices["largest_by_index"], "row maximum", "taken from its place"),
         "cache_blocks": (lowered.choices["cache_blocks"], "chain", "in blocks that fit the cache"),
         "ready_views": (lowered.choices["ready_views"], "view", "made before the first call"),
         "ready_numbers": (lowered.choices["ready_numbers"], "number", "kept in array form"),

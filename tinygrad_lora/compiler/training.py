@@ -143,7 +143,7 @@ class TrainingStep(CompiledFunction):
             layout = (optimizer.elementwise, *optimizer.parameters, *optimizer.state)
             if layout not in self._storages:
                 storage = self._storages[layout] = Storage(optimizer)
-                self._written.update(id(flat.memory) for flat in storage.flats)
+                self._written.update(id(flat.memory.base) for flat in storage.flats)
             self.storage = self._storages[layout]
         self.storage.take_over()
         return version

@@ -38,7 +38,6 @@ MEANING = {
     "fuse_elementwise": "one expression for a chain of small steps",
     "fuse_numbers": "one expression for a chain of single numbers",
     "repeat_rows": "X + b = X + B with the frozen b in every row of B",
-    "turn_short_rows": "the largest of each column, not of each short row",
     "raise_transposes": "f(Xᵀ) = f(X)ᵀ: compute row by row",
     "sums_as_products": "a sum is a product with ones",
 }

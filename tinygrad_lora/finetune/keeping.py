@@ -63,10 +63,8 @@ def keep_classifier(task: Classifying, settings: TrainingSettings, folder: FileP
     head, note = task.model.head.named_parameters(), {"classes": json.dumps(task.classes)}
     head_file = save_safetensors(Path(folder) / "head.safetensors", head, note)
     files = [adapter, head_file, _write_report(folder, training, results)]
-    rows = [
-        ("Linear probe, frozen network", f"{probe:.1%} of {tested} held-out texts are right"),
-        ("With LoRA", f"{accuracy:.1%}"),
-    ]
+    before = f"{probe:.1%} of {tested} held-out texts are right"
+    rows = [("Linear probe, frozen network", before), ("With LoRA", f"{accuracy:.1%}")]
     return [(f"{task.name}: {' or '.join(task.classes)}?", rows), _about(training), _listed(files)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import ComputationNode, parameter
-from ..core.ops import broadcast, cast, concatenate, reduce_sum, reshape, sqrt
+from ..core.ops import broadcast, cast, concatenate, reduce_sum, reshape, sqrt, subtract
 from ..errors import SweepError
 from ..library import maximum
 from ..nn.optim import Lists, Optimizer
@@ -15,7 +15,7 @@ from ..nn.schedules import Schedule
 
 
 class StackedOptimizer(Optimizer):
-    r"""$\theta_i \leftarrow \theta_i + \eta_i\,(u(\theta_i) - \theta_i)$, where $u$ is a rule's step at the rate 1.
+    r"""$\theta_i \leftarrow \theta_i - \eta_i\,(\theta_i - u(\theta_i))$, where $u$ is a rule's step at the rate 1.
 
     A step is proportional to its rate, so this is the rule's step at the rate $\eta_i$, the one of run i. `make` gives
     the rule for some parameters. Each of these has the axis of runs first; `schedules` has the rate of each run, and
@@ -46,7 +46,7 @@ class StackedOptimizer(Optimizer):
 
     def update(self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any], rate: Any) -> Lists:
         new, state = self.rule.update(parameters, gradients, state, 1.0)
-        return [p + rate * (q - p) for p, q in zip(parameters, new, strict=True)], state
+        return [p - rate * _taken(p, q) for p, q in zip(parameters, new, strict=True)], state
 
     def clip(self, gradients: Sequence[Any]) -> list[Any]:
         """The gradients of each run, made shorter if their norm is above `max_norm`."""
@@ -68,3 +68,12 @@ class StackedOptimizer(Optimizer):
             each = (np.repeat(of_run * ratio[:, None], prod(p.shape[1:]), axis=1).reshape(-1)
                     for p, ratio in zip(self.parameters, self.ratios, strict=True))  # fmt: skip
             self.rate._value = np.concatenate(list(each)).astype(self.rate.dtype)  # past the setter, as in `Optimizer`
+
+
+def _taken(old: ComputationNode, new: ComputationNode) -> ComputationNode:
+    r"""$\theta - u(\theta)$: what a rule takes away, in one go or in two, else the difference."""
+    node, parts = new, list[ComputationNode]()
+    while node.op is subtract and node is not old:
+        node, part = node.parents
+        parts.append(part)
+    return sum(parts[1:], parts[0]) if node is old and parts else old - new

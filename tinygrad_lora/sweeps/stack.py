@@ -78,7 +78,7 @@ class Stack:
             if isinstance(adapter, LoRALayer | LoRAEmbeddingLayer):
                 factors = [each[name].scaling for each in layers]
                 adapter.rslora, adapter.alpha = False, float(adapter.rank)
-                for last, p in adapter.named_parameters().items():
+                for last, p in adapter.named_parameters().items() if set(factors) != {1.0} else ():
                     if last.startswith(("lora_B", "lora_embedding_B")):
                         array = np.array(factors, p.dtype).reshape(-1, *[1] * p.ndim)
                         scales[f"{name}.{last}"] = parameter(array, "scale", trainable=False)

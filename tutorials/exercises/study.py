@@ -40,7 +40,7 @@ def from_the_output(y, g):
     yield "input-for-output", g * (1 - np.tanh(y) ** 2), ""
 
 
-@prediction("study-two-users", c=(1, 2, 3, 4, 5, 7), x=(1, 2, 3, 4, 5))
+@prediction("study-two-users", c=(1, 2, 3, 6, 5, 7), x=(1, 2, 3, 4, 5))
 def two_users(c, x):
     """Let `a = x * x` and `f = {c} * a + a * a`, at x = {x}. What is the gradient of `a`?"""
     a = x * x

@@ -18,7 +18,7 @@ from .finetune_steps import finetune
 from .microgpt.trainers import all_lengths, same_names
 from .peers import prepare
 from .serving_batches import serving
-from .sweep import stacked
+from .sweep import stacked, swept
 from .workloads import make_case
 
 WARM_STEPS = 3
@@ -117,5 +117,5 @@ PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "calls": calls, "speed": speed, "memory": memory, "compiling": compiling, "checking": checking,
     "importing": importing, "finetune": finetune, "all_lengths": all_lengths, "same_names": same_names,
     "serving": serving,
-    "stacked": stacked,
+    "stacked": stacked, "sweep": swept,
 }  # fmt: skip

@@ -103,6 +103,12 @@ class StandIn:
     def dot(self, other: Any, out: Any = None) -> StandIn:
         return self.run.call([self, other], out)
 
+    def argmax(self, axis: int, keepdims: bool = False) -> Places:
+        return Places(self)
+
+    def take(self, places: Any, axis: None = None, out: Any = None, mode: str = "raise") -> StandIn:
+        return self.run.call([self, places.array if type(places) is Places else places], out)
+
     def __bool__(self) -> bool:
         return False  # `zero if x <= 0.0 else +x`: go the way that reads x
 
@@ -121,6 +127,16 @@ for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "gt", "ge", "lt",
         setattr(StandIn, f"__{_turned}{_name}__", lambda self, other: self.run.call((self, other)))
 for _name in ("neg", "pos", "abs", "invert"):
     setattr(StandIn, f"__{_name}__", lambda self: self.run.call((self,)))
+
+
+class Places:
+    """Stands for where something is in an array: to know it, that is read."""
+
+    def __init__(self, array: StandIn) -> None:
+        self.array = array
+
+    def __add__(self, starts: Any) -> Places:
+        return self
 
 
 class Function:

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from ...core import ComputationNode as Node, Graph, Op, Shape, ops
-from ..patterns import rewrite_unshared
+from ..patterns import rewrite_unshared, shaped
 
 REDUCTIONS = (ops.reduce_sum, ops.reduce_max)
 
@@ -43,7 +43,8 @@ def _raised(node: Node, once: set[Node]) -> Node | None:
             where = (x.ndim - 1,) if axes == (last,) else tuple(range(x.ndim - (axes == leading)))
             return ops.reshape(op(x, axis=where, keepdims=False), shape=node.shape) if where else None
         case Node(op, operands) if op.elementwise and (under := _below(node)) is not None:
-            raised = op(*(x.parents[0] if x.ndim > 1 else x for x in operands), **node.params)
+            lower = [shaped(x.parents[0], (*under[:-1], x.shape[-1])) if x.ndim > 1 else x for x in operands]
+            raised = op(*lower, **node.params)
             return ops.reshape(raised, shape=node.shape) if raised.shape == under else None
     return None
 
@@ -54,12 +55,15 @@ def _same_order(op: Op, x: Node, y: Node) -> bool:
 
 
 def _below(node: Node) -> Shape | None:
-    """The shape below the reshapes on which this elementwise operation works, if all regroup the same leading axes."""
-    under = {x.parents[0].shape[:-1] if _regroups(x) else None for x in node.parents if x.ndim > 1}
-    if len(under) != 1 or None in under or any(x.shape[:-1] != node.shape[:-1] for x in node.parents if x.ndim > 1):
+    """The shape below the reshapes on which this elementwise operation works, if all regroup the same leading axes.
+
+    Where they do it from several shapes, that of the fewest axes serves all.
+    """
+    regrouped = [x for x in node.parents if x.ndim > 1]
+    if not regrouped or not all(_regroups(x) and x.shape[:-1] == node.shape[:-1] for x in regrouped):
         return None
-    (leading,) = under
-    return (*leading, node.shape[-1]) if leading is not None else None
+    leading: Shape = min((x.parents[0].shape[:-1] for x in regrouped), key=lambda shape: (len(shape), shape))
+    return *leading, node.shape[-1]
 
 
 def _regroups(x: Node) -> bool:

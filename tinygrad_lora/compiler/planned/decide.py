@@ -8,7 +8,7 @@ from ...core import ComputationNode as Node, Graph, ops
 from ...recomputation import later
 from ..patterns import packed
 from .calls import can_write
-from .order import Unit, needed, replacing_last, scheduled, soon_forgotten
+from .order import Unit, need_blocks, needed, replacing_last, scheduled, soon_forgotten
 from .plan import MemoryPlan, make_plan
 from .products import Blocks, cut, reads_rows
 
@@ -47,10 +47,13 @@ def lower(
     frozen = [leaf for leaf in frozen if leaf in graph.users]
     kept = packed(graph, frozen) if "pack_weights" in techniques else []
     order = needed(graph, graph.outputs, kept)
-    if "forget_soon" in techniques or any(node.op is later for node in order):
+    forgetful = "forget_soon" in techniques or any(node.op is later for node in order)
+    if forgetful:
         order = soon_forgotten(order, graph.outputs)
     order = replacing_last(order, {graph.outputs[i] for i in into})
-    units = scheduled(order, graph, cache_blocks="cache_blocks" in techniques)
+    # Where memory is dear, arrays that fit the cache keep this order: what runs beside another array is kept longer.
+    in_blocks = "cache_blocks" in techniques and (not forgetful or need_blocks(order))
+    units = scheduled(order, graph, cache_blocks=in_blocks)
     whole = [unit.nodes[0] for unit in units if not unit.rows and len(unit.nodes) == 1]
     cuts = {}
     if "row_blocks" in techniques:

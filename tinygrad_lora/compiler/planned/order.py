@@ -11,7 +11,7 @@ from ...core import ComputationNode as Node, Graph, ops
 from ..operations import row_products, ufunc_call
 from ..patterns import is_constant
 
-LARGE = 65_536  # elements from which an array is worth cutting
+LARGE = 16_384  # elements from which arrays compete for the cache
 BLOCK_BYTES = 262_144  # of one array in one block: a few of them fit a cache of a megabyte
 
 
@@ -69,6 +69,11 @@ def replacing_last(order: Sequence[Node], replacing: set[Node]) -> list[Node]:
     return [n for n in order if n not in late] + [n for n in order if n in late]
 
 
+def need_blocks(order: Iterable[Node]) -> bool:
+    """Whether some array is larger than a block."""
+    return any(node.size * node.dtype.itemsize > BLOCK_BYTES for node in order)
+
+
 def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> list[Unit]:
     """The operations as units. An operation that reads what a unit computes joins it as soon as its operands are there.
 
@@ -76,6 +81,7 @@ def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> lis
     """
     if not cache_blocks or not any(_large(node) for node in order):
         return [Unit((node,)) for node in order]
+    order = chained(order, graph)
     position = {node: i for i, node in enumerate(order)}
     done: set[Node] = set()
     units: list[Unit] = []
@@ -83,15 +89,31 @@ def scheduled(order: Sequence[Node], graph: Graph, *, cache_blocks: bool) -> lis
         if node not in done:
             members = _together(i, order, position, done, graph) if _large(node) and _by_rows(node) else [node]
             done.update(members)
-            units.append(_unit(members))
+            units += _units(members)
     return units
 
 
-def _unit(members: list[Node]) -> Unit:
+def chained(order: Sequence[Node], graph: Graph) -> list[Node]:
+    """The same operations, with nothing between those that could run block by block.
+
+    Numbers that depend on no array come first, and large arrays that depend on arguments alone wait for their reader.
+    """
+    made, place = set(order), {node: float(i) for i, node in enumerate(order)}
+    for node in order:
+        if not node.shape and all(place[p] < 0 for p in node.parents if p in made):
+            place[node] = -1
+        elif node.op.elementwise and _large(node) and made.isdisjoint(node.parents):
+            place[node] = min([place[user] for user in graph.users[node] if user in made], default=len(order)) - 0.5
+    return sorted(order, key=place.__getitem__)
+
+
+def _units(members: list[Node]) -> list[Unit]:
+    """One unit that runs block by block, or several where all of it fits the cache."""
     widest = max(node.size // max(node.shape[0], 1) * node.dtype.itemsize if node.shape else 0 for node in members)
     rows = max(1, BLOCK_BYTES // max(widest, 1))
-    blocks = len(members) > 1 and rows < members[0].shape[0]
-    return Unit(tuple(members), _even(members[0].shape[0], rows) if blocks else 0)
+    if len(members) == 1 or rows >= members[0].shape[0]:
+        return [Unit((node,)) for node in members]
+    return [Unit(tuple(members), _even(members[0].shape[0], rows))]
 
 
 def _even(length: int, most: int) -> int:

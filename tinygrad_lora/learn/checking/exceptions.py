@@ -4,8 +4,13 @@ A rule reads the text of an exception, since in a grader it comes from another p
 which Python raises it; nothing is guessed.
 """
 
+import builtins
 import re
 from collections.abc import Callable
+
+import numpy as np
+
+from ... import errors
 
 Advice = Callable[[re.Match[str]], str]
 
@@ -126,6 +131,16 @@ def words_of(error: BaseException) -> str:
     return REFUSALS.sub(r"\1", re.sub(" at 0x[0-9a-f]+", "", str(error)))
 
 
+def public_name(error: BaseException) -> str:
+    """The nearest class of an exception that is Python's, NumPy's or the package's, by name.
+
+    What a student has called a class of their own, such as after a person, is not kept.
+    """
+    owners = (errors, builtins, np.exceptions, np.linalg)
+    known = (one for one in type(error).__mro__ if any(getattr(owner, one.__name__, None) is one for owner in owners))
+    return next(known).__name__
+
+
 def explained(error: BaseException, line: str = "") -> tuple[str, str]:
     """A code and what to look at; "exception" and nothing where no rule fits. `line` is the student's that raised."""
     name, text = type(error).__name__, str(error)
@@ -142,6 +157,6 @@ def explained(error: BaseException, line: str = "") -> tuple[str, str]:
             groups = [group for group in match.groups() if group is not None]
             return code, advice(match) if callable(advice) else advice.format(*groups)
     # A refusal of the package says what to do by itself.
-    if type(error).__module__.startswith(__name__.split(".")[0]) and name.endswith("Error"):
+    if getattr(errors, name, None) is type(error):
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower(), ""
     return "exception", ""

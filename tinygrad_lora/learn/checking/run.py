@@ -8,7 +8,7 @@ from ..diagnosis import NOT_STARTED, Diagnosis, Wrong
 from ..exercise import Check, Exercise
 from .arguments import on_copies
 from .counterfactual import KeptState, Wrapper, memory_of, with_own_names
-from .exceptions import explained, words_of
+from .exceptions import explained, public_name, words_of
 from .exchange import Replacement, exchanged
 from .guard import CALLED, Outcome, TookTooLongError, guarded
 from .report import CheckResult, Report
@@ -95,7 +95,7 @@ def _otherwise(exercise: Exercise, check: Check, values: Values, memory: KeptSta
             "first: make a new one in each call, inside the function. A function that calls itself can pass it on. A "
             "default does not help, since it is made only once"
         )
-        return Diagnosis("remembers", sentence, name)
+        return Diagnosis("remembers", sentence)
     if diagnosis.code != "remembers" and memory.looks_at_names() and passes(with_own_names):
         sentence = (
             "your code takes two nodes of the same name for one node, and it is right if every node has a name of its "
@@ -146,4 +146,4 @@ def _diagnosis(outcome: Outcome, exercise: Exercise, check: Check) -> Diagnosis 
         return Diagnosis("wrong-type", f"the check cannot use what your code gave: {type(error).__name__}: {error}")
     code, advice = explained(error, outcome.line.partition(CALLED)[0])
     said = ". ".join(filter(None, [words_of(error).rstrip(". " if advice else ""), advice]))
-    return Diagnosis(code, f"{type(error).__name__}{where}{said and f': {said}'}", type(error).__name__)
+    return Diagnosis(code, f"{type(error).__name__}{where}{said and f': {said}'}", public_name(error))

@@ -26,6 +26,9 @@ FEWEST_RULES, SPARE_RULES, REPAIR_RULES = 4, 3, 8  # lines to write on
 BLANK = "________"
 EXPLAINED = re.compile(r'<abbr title="([^"]*)">([^<]*)</abbr>')
 PICTURE = re.compile(r'(?<=data:image/svg\+xml;base64,)[^"]*')
+SCALAR = re.compile(r"\bnp\.(?:(?:bool|u?int|float|complex)\d*\(([^()]*)\)|(True|False)_)")  # as NumPy writes one
+SHEET = """Each of these questions has a place in the text. Read until you get there, answer the question here, and then
+read on. The answer often stands right below that place."""
 UNWRITTEN = re.compile(r"write .* again")  # what a cell prints that waits for an answer
 # Black on white; the colors of curves have a contrast to the paper of at least 4.5.
 STRONG = """<style>.tl-graph,.tl-chart{--ink:#000;--muted:#000;--edge:#000;--line:#000;--tint:#FFF;--grid:#767676;
@@ -45,7 +48,7 @@ class Paper:
 
     def points(self, text: str) -> float:
         """The size of letters of fixed width in which the longest line fits; below a smallest size lines are broken."""
-        usual, smallest = (15.0, 12.0) if self.large else (8.8, 7.0)
+        usual, smallest = (17.0, 15.0) if self.large else (8.8, 7.0)
         fitting = (PAPERS[self.size][1] - 2 * MARGIN - 6) / ADVANCE / max(map(len, text.splitlines()), default=1)
         return max(smallest, min(usual, int(10 * fitting) / 10))
 
@@ -54,28 +57,48 @@ def handout(notebook: str, paper: Paper) -> Markup:
     """The page of a student's notebook, with the outputs that are in it."""
     cells = parse_json(notebook, exact=False)["cells"]
     heading = heading_of("".join(cells[0]["source"]))
-    title, words = f"{heading.number} · {heading.title}", dict[str, str]()
-    parts = [part for cell in cells for part in _cell(cell, paper, words)]
+    title, words, questions = f"{heading.number} · {heading.title}", dict[str, str](), list[Markup]()
+    parts = [part for cell in cells for part in _cell(cell, paper, words, questions)]
     size = f"@page {{ size: {PAPERS[paper.size][0]}; margin: 16mm {MARGIN}mm 18mm }}\n"
     foot = f"@page {{ @bottom-left {{ content: {json.dumps(title, ensure_ascii=False)} }} }}\n"
+    font = f"font: {14 if paper.large else 8}pt sans-serif;"
+    foot += f"@page {{ @bottom-left {{ {font} }} @bottom-right {{ {font} }} }}\n"
     style = size + foot + asset("learn/handouts", "paper.css")
     name = element("p", "Name ", element("span"), " Date ", element("span"), class_="who")
     class_ = " ".join(["paper", *["large"] * paper.large, *["contrast"] * paper.contrast])
-    made = page(title, element("main", name, *parts, *_glossary(words), class_=class_), style=style)
+    made = page(
+        title, element("main", name, *_sheet(title, questions), *parts, *_glossary(words), class_=class_), style=style
+    )
     return Markup(PICTURE.sub(lambda data: _stronger(data[0]), made)) if paper.contrast else made
 
 
-def _cell(cell: dict[str, Any], paper: Paper, words: dict[str, str]) -> Iterator[Markup]:
-    """A cell on paper. `words` collects what is explained, which on a screen shows under the pointer."""
+def _sheet(title: str, questions: list[Markup]) -> list[Markup]:
+    """A page of its own with all predictions: beside the text that follows one, its answer would be read with it."""
+    heading = element("h1", f"Predictions for {title}")
+    return [element("section", heading, element("p", SHEET), *questions, class_="sheet")] if questions else []
+
+
+def _cell(cell: dict[str, Any], paper: Paper, words: dict[str, str], questions: list[Markup]) -> Iterator[Markup]:
+    """A cell on paper, where a question is a line that names it.
+
+    `words` collects what is explained, which on a screen shows under the pointer; `questions` collects the questions.
+    """
     text, mark = "".join(cell["source"]), cell["metadata"].get("tinygrad_lora", {})
     role = mark.get("role")
     if cell["cell_type"] == "markdown":
         words.update({word.lower(): meaning for meaning, word in EXPLAINED.findall(text)})
-        made = _markdown(EXPLAINED.sub(r"<i>\2</i>", text.replace("Before you run on", "Before you read on")), paper)
-        line = [element("p", "Your answer: ", element("span"), class_="line")] if role == "question" else []
-        yield element("section", made, *line, class_=role) if role else made
+        name = f"Prediction {len(questions) + 1}"
+        made = _markdown(EXPLAINED.sub(r"<i>\2</i>", text.replace("Before you run on", name)), paper)
+        if role == "question":
+            line = element("p", "Your answer: ", element("span"), class_="line")
+            questions.append(element("section", made, line, class_=role))
+            yield element(
+                "p", element("strong", f"{name}."), " Answer it on its sheet before you read on.", class_="asked"
+            )
+        else:
+            yield element("section", made, class_=role) if role else made
     elif role == "answer":
-        yield from _room(load_exercise(mark["exercise"]), paper)
+        yield element("div", *_room(load_exercise(mark["exercise"]), paper), class_="room")
     elif not role and text != SETUP:
         outputs = [part for output in _joined_streams(cell["outputs"]) for part in _output(output, paper)]
         yield element("div", _code(text, paper), *outputs, class_="together")
@@ -131,7 +154,7 @@ def _joined_streams(outputs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _output(output: dict[str, Any], paper: Paper) -> Iterator[Markup]:
     """What a cell has shown. Of what needs a script, its pictures and its text remain."""
     data = {kind: "".join(words) for kind, words in output.get("data", {"text/plain": output.get("text", "")}).items()}
-    html, text = Markup(data.get("text/html", "")), data.get("text/plain", "").strip("\n")
+    html, text = Markup(data.get("text/html", "")), SCALAR.sub(r"\1\2", data.get("text/plain", "")).strip("\n")
     if html and "<script" not in html:
         yield element("figure", html)
     elif "text/latex" in data:

@@ -63,7 +63,10 @@ def sit(
     for number, question in enumerate(questions, start=1):
         if question.id not in answered:
             row = {"code": code, "form": form, "question": question.id, **_answer(question, number, ask, show)}
-            write_atomically(path, f"{_text(path)}{json.dumps(row)}\n")
+            before = _text(path)
+            # An editor may have taken the last line's end: begin a new line, or both are lost.
+            start = "" if before.endswith("\n") or not before else "\n"
+            write_atomically(path, f"{before}{start}{json.dumps(row)}\n")
     return path
 
 
@@ -82,17 +85,24 @@ def _answer(question: Question, number: int, ask: Ask, show: Show) -> dict[str, 
 
 
 def _text(path: Path) -> str:
-    return read_bytes(path, LARGEST, ExerciseError).decode(errors="replace") if path.exists() else ""
+    """All of the file. Some editors add a mark at its start, or save it as UTF-16: how JSON begins tells which."""
+    data = read_bytes(path, LARGEST, ExerciseError) if path.exists() else b""
+    return data.decode(json.detect_encoding(data), errors="replace")
 
 
 def rows_of(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a file that are whole. Lines that are none are left out."""
+    return (row for row in lines_of(path) if row)
+
+
+def lines_of(path: Path) -> Iterator[dict[str, Any] | None]:
+    """The lines of a file, without empty ones; None for a line that is not an answer."""
     known = {item.id for item in items()}
-    for line in _text(path).splitlines():
+    for line in filter(str.strip, _text(path).splitlines()):
         row: Any = None
         with suppress(ValueError):
             row = parse_json(line)
         whole = isinstance(row, dict) and row.keys() == KINDS.keys()
         typed = whole and all(isinstance(row[name], kinds) for name, kinds in KINDS.items())
-        if typed and row["form"] in FORMS and row["question"] in known and CODE.fullmatch(row["code"]):
-            yield row
+        valid = typed and row["form"] in FORMS and row["question"] in known and CODE.fullmatch(row["code"])
+        yield row if valid else None

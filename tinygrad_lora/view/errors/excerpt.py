@@ -20,16 +20,13 @@ def whole(nodes: Sequence[ComputationNode], names: Ids) -> tuple[Diagram, Ids]:
     """
     graph = Graph([n for n in topological_order(nodes) if not n.parents and not n.known], nodes)
     picture = diagram(graph)
-    ids = {node: box.id for node, box in zip(graph.nodes, picture.boxes, strict=True)}
-    labels = {
-        box.label: names.get(node, box.label) if box.label.startswith("%") else box.label
-        for node, box in zip(graph.nodes, picture.boxes, strict=True)
-    }
-    boxes = (
-        replace(box, label=labels[box.label], operands=tuple(labels[x] for x in box.operands), output=False)
-        for box in picture.boxes
-    )
-    return replace(picture, boxes=tuple(boxes)), ids
+    pairs = [*zip(graph.nodes, picture.boxes, strict=True)]
+    labels = {box.label: names.get(node, box.label) for node, box in pairs if box.label.startswith("%")}
+    boxes = []
+    for box in picture.boxes:
+        label, *operands = (labels.get(x, x) for x in (box.label, *box.operands))
+        boxes.append(replace(box, label=label, operands=tuple(operands), output=False))
+    return replace(picture, boxes=tuple(boxes)), {node: box.id for node, box in pairs}
 
 
 def above(picture: Diagram, marked: str, title: str) -> Diagram:
