@@ -378,7 +378,7 @@ def test_an_answer_is_one_if_its_names_are_defined(answer, counts):
 
 def test_a_capstone_is_not_graded():
     with pytest.raises(
-        ExerciseError, match="capstone is not graded here: `tinygrad-lora check capstone FILE`, and let people judge"
+        ExerciseError, match="capstone is not graded: `tinygrad-lora check capstone FILE`, and let people judge"
     ):
         chosen("04,capstone")
 

@@ -24,7 +24,7 @@ from ..learn.checking.report import CheckResult
 from ..learn.diagnosis import Diagnosis
 from ..learn.exercise import Exercise
 from ..learn.own.course import identity
-from ..learn.registry import PROJECTS, exercise_ids, load_exercise
+from ..learn.registry import exercise_ids, load_exercise
 from .judge import data_of
 from .kept import read_kept, write_kept
 from .predictions import results as asked
@@ -69,12 +69,10 @@ def chosen(text: str) -> list[str]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         if part.isdigit():
             own = [id for id in exercise_ids() if id.startswith(f"{part.zfill(2)}-")]
-        elif part in PROJECTS:
-            raise ExerciseError(
-                f"{part} is not graded here: `tinygrad-lora check {part} FILE`, and let people judge it"
-            )
         else:
             own = [load_exercise(part).id]
+            if part not in exercise_ids():  # a capstone
+                raise ExerciseError(f"{part} is not graded: `tinygrad-lora check {part} FILE`, and let people judge it")
         if not own:
             raise ExerciseError(f"tutorial {part.zfill(2)} has no exercises")
         ids += own
