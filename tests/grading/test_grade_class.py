@@ -365,7 +365,7 @@ def test_statements_are_read_from_tokens(text, lines):
 
 @pytest.mark.parametrize(("answer", "counts"), [
     ("3", True), ("True", True), ("(2, 3)", True), ("'b'", True), ("2 * n", True), ("np.exp(1)", True),
-    ("k == 3", True), ("1e3", True), ("'unknown'", True),
+    ("k == 3", True), ("1e3", True), ("'unknown'", True), ("[i for i in (1, 2)]", True),
     ("round(2.5, ndigits=1)", True), ("answer=3", True), ("3, seed=4", True), ("n.unknown", True),
     ("...", False), ("None", False), ("seed=3", False), ("answer=...", False), ("", False), ("unknown", False),
     ("2 * unknown", False), ("unknown.n", False), ("unknown == 3", False), ("# 3\n", False),
@@ -374,6 +374,12 @@ def test_an_answer_is_one_if_its_names_are_defined(answer, counts):
     """The point is for having said something: a text about a question says nothing, and a cell that fails neither."""
     cells = [["1", "s = \"tl.predict('04-sum', 3)\""], ["2", f"tl.predict('04-paths', {answer})\nunknown_2 = 3"]]
     assert answered([{"cells": cells}], ["n", "k"]) == ({"04-paths"} if counts else set())
+
+
+def test_many_answers_may_stand_in_one_statement():
+    ids = [f"04-question-{i:02}" for i in range(40)]
+    asked = ", ".join(f"predict({id!r}, n + {i})" for i, id in enumerate(ids))
+    assert answered([{"cells": [["1", f"[{asked}]"]]}], ["n", "predict"]) == {*ids}
 
 
 def test_a_capstone_is_not_graded():

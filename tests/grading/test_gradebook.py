@@ -76,6 +76,8 @@ def test_two_assignments_for_one_title_are_refused_by_name(book):
     with pytest.raises(ExerciseError, match=r"Week 3 may be Week 3 \(771\) or Week 3 \(772\): say with --column"):
         book(both, results(10, grace=3), "Week 3")
     assert rows(book(both, results(10, grace=3), "Week 3 (772)"))[0][-1] == "Week 3 (772)"
+    with pytest.raises(ExerciseError, match=r"has no column Week 3 \(773\): leave out the number"):
+        book(both, results(10, grace=3), "Week 3 (773)")
     other = book(CANVAS.replace("Week 3 (", "Week 3 (bonus) ("), results(grace=3), "Week 3")
     assert rows(other)[0][-1] == "Week 3", "another assignment that begins like it is not meant"
 

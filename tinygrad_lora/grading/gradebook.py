@@ -69,6 +69,8 @@ def filled(path: Path, results: Mapping[str, dict[str, Any]], title: str) -> Gra
         raise ExerciseError(f"{path} is no grade book: export it from Canvas or Moodle as CSV, and give that file")
     people = max(i for i, name in enumerate(names) if name in ABOUT) + 1
     column = _column(path, head, people, title)
+    if canvas and column not in head and re.search(r"\(\d+\)$", column):  # Canvas would look for that number
+        raise ExerciseError(f"{path} has no column {column}: leave out the number, and Canvas makes a new assignment")
     at, out_of = [*head, column].index(column), next(result["out_of"] for result in results.values())
     cells = ["".join(row[at : at + 1]) if at < len(head) else "" for row in rows]
     for i in worth:

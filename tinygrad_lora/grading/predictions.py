@@ -14,14 +14,14 @@ from .submissions import ID, File, statements
 GROUP = "-predictions"  # after the number of a tutorial: what its questions are called among the exercises
 OPEN = r"(?:answer = )?(?:\.\.\.|None\b|seed =|\))"  # how what is no answer begins
 # `predict ( "04-paths" , 24 )` in a statement, and what follows the comma. Several may stand in one line.
-ANSWER = re.compile(rf"\bpredict \( ({ID.pattern}) , (?!{OPEN})(?=(.{{1,400}}))")
+ANSWER = re.compile(rf"\bpredict \( ({ID.pattern}) , (?!{OPEN})(?=(.{{1,400}})(?!\w))")
 NAME = re.compile(r"""(?<!\. )(?<!["'\w-])[^\W\d]\w*\b(?! = )""")  # of a variable: no attribute, no argument
 
 
 def answered(files: Iterable[File], known: Iterable[str]) -> set[str]:
     """The ids of the questions that have an answer in some cell, with only names that are known there."""
-    names = {"np", "tl", *dir(builtins), *kwlist, *known}
-    cells = (statements(text) for file in files for _, text in file["cells"] if "predict" in text)
+    cells = [statements(text) for file in files for _, text in file["cells"] if "predict" in text]
+    names = {"np", "tl", *dir(builtins), *kwlist, *known, *re.findall(r"\b(?:for|as) (\w+)", " ".join(cells))}
     answers = (match for text in cells for match in ANSWER.finditer(text))
     return {match[1][1:-1] for match in answers if names.issuperset(NAME.findall(match[2]))}
 
