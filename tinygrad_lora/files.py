@@ -130,7 +130,7 @@ def reading(path: FilePath, error: type[Exception] = FormatError) -> Iterator[No
 
 def _explained(problem: Exception) -> str:
     """What an error says, in one line of reasonable length that a terminal can show."""
-    text = "this is no text in UTF-8" if isinstance(problem, UnicodeDecodeError) else str(problem)
+    text = "this is no text in UTF-8: save it as UTF-8" if isinstance(problem, UnicodeDecodeError) else str(problem)
     text = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", lambda match: ascii(match[0])[1:-1], text)
     if len(text) > LONGEST_MESSAGE:  # what is wrong stands at the beginning, and why at the end
         text = f"{text[: LONGEST_MESSAGE // 2]} ... {text[-LONGEST_MESSAGE // 2 :]}"

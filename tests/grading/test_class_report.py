@@ -6,8 +6,9 @@ from html import unescape
 import pytest
 from grading.classes import hard_and_easy, student
 
+from tinygrad_lora.grading.exports import table
 from tinygrad_lora.grading.grading import empty
-from tinygrad_lora.grading.page import class_page
+from tinygrad_lora.grading.page import class_page, unread
 from tinygrad_lora.grading.statistics import ANY, items, mistakes
 from tinygrad_lora.grading.submissions import hints_asked
 from tinygrad_lora.learn.diagnosis import NOT_STARTED
@@ -45,6 +46,9 @@ def test_the_most_frequent_mistakes_are_counted_once_a_student_and_ranked():
     page = class_page(class_, "04")
     assert re.findall(r"<a href=\"#(04-topo-.)\">", page) == ["04-topo-c", "04-topo-a", "04-topo-b"]
     assert re.findall(r"<li id=\"(04-topo-.)\">", page) == ["04-topo-c", "04-topo-a", "04-topo-b"]
+    assert item.others == 1 and "<div>and 1 more</div>" in page and "And 1 more, which" in page
+    fewer = class_page({name: class_[name] for name in ("s0", "s3", "s5")}, "04")
+    assert "more</div>" not in fewer and "And " not in fewer, "nothing is left out"
 
 
 def test_what_befalls_a_whole_submission_is_one_mistake():
@@ -63,7 +67,20 @@ def test_the_page_begins_with_what_could_not_be_read_and_says_how_the_class_did(
     assert sum(int(n) for n in re.findall(r"from \d+: (\d+)", label)) == 41
 
 
-@pytest.mark.parametrize(("n", "every"), [(20, 1), (300, 5)])
+def test_who_has_points_is_not_among_those_who_could_not_be_read():
+    note = {"unreadable": ["cell 3 is not Python"]}
+    class_ = {"ada": student(("04-topo", 1, None)) | note, "bob": student(("04-topo", 0, "sign")) | note,
+              "eve": student(("04-topo", 2, None))}  # fmt: skip
+    assert [*unread(class_)] == ["bob"] and [*unread(class_, in_part=True)] == ["ada"]
+    page = class_page(class_, "04")
+    first, second = page.index("What could not be read</h2>"), page.index("What could be read in part, and has points")
+    assert first < page.index('<th scope="row">bob') < second < page.index('<th scope="row">ada')
+    lines = [line.split(",") for line in table(class_).splitlines()]
+    assert [(line[0], line[6]) for line in lines[1:3]] == [("bob", "unreadable"), ("ada", "read-in-part")]
+    assert "read in part" not in class_page({"bob": class_["bob"]}, "04")
+
+
+@pytest.mark.parametrize(("n", "every"), [(20, 1), (300, 6)])
 def test_every_column_of_the_strip_has_a_name(n, every):
     page = class_page(hard_and_easy(n), "04")
     assert {*re.findall(r"<title>(student \d+): \d+ of 6 points</title>", page)} == {*hard_and_easy(n)}
@@ -86,4 +103,5 @@ def test_a_small_class_has_a_small_picture():
 
 def test_hints_are_calls_in_cells_and_no_comments():
     cells = ['x = 1\nhint("04-topo")', "# hint('04-twice')", "hint( '04-diamond' )", 'hint("04-top', "print('hint')"]
-    assert hints_asked([{"cells": [["cell", text] for text in cells]}]) == {"04-topo", "04-diamond"}
+    cells += ["s = \"hint('04-edges')\"", '"""\nhint("04-edges")\n"""', "x = tl.hint('04-paths')"]
+    assert hints_asked([{"cells": [["cell", text] for text in cells]}]) == {"04-topo", "04-diamond", "04-paths"}

@@ -21,10 +21,11 @@ from tinygrad_lora.commands.grade import seed_of
 from tinygrad_lora.errors import ExerciseError
 from tinygrad_lora.grading import grading
 from tinygrad_lora.grading.exports import gradescope, nbgrader, table, write_all
-from tinygrad_lora.grading.grading import chosen, empty, grade_all, key, self_check, working
+from tinygrad_lora.grading.grading import chosen, empty, grade_all, job_of, key, self_check, working
 from tinygrad_lora.grading.judge import defined
 from tinygrad_lora.grading.page import class_page, feedback_page
-from tinygrad_lora.grading.submissions import read, submissions
+from tinygrad_lora.grading.predictions import answered
+from tinygrad_lora.grading.submissions import files_of, read, statements, submissions
 from tinygrad_lora.learn import exercise_ids, load_exercise
 from tinygrad_lora.learn.predictions.prediction import predictions_of
 
@@ -58,10 +59,10 @@ def graded(folder, kept, submit, ids=IDS):
 
 
 def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
-    for path in ("ada.ipynb", "bob/one.py", "bob/deep/two.ipynb", "bob/.hidden/x.py", "notes.txt"):
+    for path in ("ada.ipynb", "bob/one.py", "bob/deep/two.ipynb", "bob/.hidden/x.py", "notes.txt",
+                 "__MACOSX/._ada.ipynb", "__MACOSX/bob/x.py", "__pycache__/x.py"):  # fmt: skip
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("x = 1", encoding="utf-8")
-    (tmp_path / "eve.py").symlink_to(tmp_path / "bob/one.py")
     paths_by_student = {one.name: [path.name for path in one.paths] for one in submissions(tmp_path)}
     assert paths_by_student == {"ada": ["ada.ipynb"], "bob": ["two.ipynb", "one.py"]}
     path = tmp_path / "course" / "submitted" / "carl" / "week4" / "a.ipynb"
@@ -74,6 +75,28 @@ def test_submissions_are_files_folders_and_what_nbgrader_collects(tmp_path):
         submissions(tmp_path)
     with pytest.raises(ExerciseError, match="no folder"):
         submissions(tmp_path / "none")
+
+
+def test_a_link_is_named_and_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    for path in (outside / "one.py", tmp_path / "in" / "bob" / "two.py"):
+        path.parent.mkdir(parents=True)
+        path.write_text("x = 1", encoding="utf-8")
+    (tmp_path / "in" / "eve.py").symlink_to(outside / "one.py")
+    (tmp_path / "in" / "mallory").symlink_to(outside)
+    (tmp_path / "in" / "nowhere.ipynb").symlink_to(tmp_path / "none")
+    (tmp_path / "in" / "notes.txt").symlink_to(outside / "one.py")
+    (tmp_path / "in" / "bob" / "week").symlink_to(outside)
+    (tmp_path / "in" / "grades").symlink_to(tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    files = {one.name: files_of([Path(path) for path in job_of(one, IDS, settings())["paths"]])
+             for one in submissions(tmp_path / "in", tmp_path / "out")}  # fmt: skip
+    why = "this is a link, and links are not followed: hand in the file itself"
+    assert {name: notes for name, (_, notes) in files.items()} == {
+        "bob": [f"week: {why}"], "eve": [f"eve.py: {why}"], "mallory": [f"mallory: {why}"],
+        "nowhere": [f"nowhere.ipynb: {why}"],
+    }  # fmt: skip
+    assert [len(own) for own, _ in files.values()] == [1, 0, 0, 0]
 
 
 def test_magics_keep_their_lines_and_checks_are_left_out(tmp_path):
@@ -327,6 +350,43 @@ def test_the_names_of_one_exercise_may_stand_in_two_files(tmp_path, submit):
 )
 def test_what_a_text_defines_is_read_from_its_lines(text, names, others):
     assert names <= defined(text) and not others & defined(text)
+
+
+@pytest.mark.parametrize(("text", "lines"), [
+    ('tl.f("a-1",1+x, (2,y))', ['tl . f ( "a-1" , 1 + x , ( 2 , y ) )']),
+    ("f(1,\n  2)  # so\ng()", ["f ( 1 , 2 )", "g ( )"]),
+    ('s = "f(\'a\', 1)"', ["s = ''"]), ("# f('a', 1)", []), ('"""\nf("a", 1)\n"""', ["''"]), ("f('a', 1", []),
+    ("f('a', " + "(" * 10_000, []), ("f('\ud800')", ["f ( '' )"]),
+    ("if x:\n f()", ["if x :", "f ( )"]),
+])  # fmt: skip
+def test_statements_are_read_from_tokens(text, lines):
+    assert [line.strip() for line in statements(text).splitlines() if line.strip()] == lines
+
+
+@pytest.mark.parametrize(("answer", "counts"), [
+    ("3", True), ("True", True), ("(2, 3)", True), ("'b'", True), ("2 * n", True), ("np.exp(1)", True),
+    ("k == 3", True), ("1e3", True), ("'unknown'", True), ("[i for i in (1, 2)]", True),
+    ("round(2.5, ndigits=1)", True), ("answer=3", True), ("3, seed=4", True), ("n.unknown", True),
+    ("...", False), ("None", False), ("seed=3", False), ("answer=...", False), ("", False), ("unknown", False),
+    ("2 * unknown", False), ("unknown.n", False), ("unknown == 3", False), ("# 3\n", False),
+])  # fmt: skip
+def test_an_answer_is_one_if_its_names_are_defined(answer, counts):
+    """The point is for having said something: a text about a question says nothing, and a cell that fails neither."""
+    cells = [["1", "s = \"tl.predict('04-sum', 3)\""], ["2", f"tl.predict('04-paths', {answer})\nunknown_2 = 3"]]
+    assert answered([{"cells": cells}], ["n", "k"]) == ({"04-paths"} if counts else set())
+
+
+def test_many_answers_may_stand_in_one_statement():
+    ids = [f"04-question-{i:02}" for i in range(40)]
+    asked = ", ".join(f"predict({id!r}, n + {i})" for i, id in enumerate(ids))
+    assert answered([{"cells": [["1", f"[{asked}]"]]}], ["n", "predict"]) == {*ids}
+
+
+def test_a_capstone_is_not_graded():
+    with pytest.raises(
+        ExerciseError, match="capstone is not graded: `tinygrad-lora check capstone FILE`, and let people judge"
+    ):
+        chosen("04,capstone")
 
 
 def asking(path, answers):

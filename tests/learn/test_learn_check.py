@@ -271,6 +271,21 @@ def test_the_stub_is_the_solution_without_the_solution():
         marked("class A:\n    pass\n")
 
 
+def test_a_mark_that_is_missing_is_told_with_its_file():
+    broken = Exercise("03-broken", "Write `half(x)`.", kind="N", hints=["Divide."] * 3)
+
+    @broken.reference
+    def half(x):
+        # BEGIN SOLUTION
+        return x / 2
+
+    @broken.check(points=1)
+    def test_half(half): ...
+
+    with pytest.raises(ExerciseError, match=r"test_learn_check\.py: # BEGIN SOLUTION without # END SOLUTION"):
+        _ = broken.stub
+
+
 def test_blanks_are_recognized():
     assert all(map(is_blank, (None, ..., [...], {"a": ..., "b": [None]}, lambda: None)))
     assert not any(map(is_blank, (0, [], {}, {"a": 1, "b": ...}, lambda: 0, lambda x: x, double)))

@@ -74,6 +74,16 @@ def test_a_course_is_the_nearest_one_upwards_and_never_in_a_folder_of_everybodys
         assert course.course_from(inner) == tmp_path
 
 
+def test_two_sources_of_one_tutorial_are_refused_by_name(tmp_path, capsys):
+    (tmp_path / "source").mkdir()
+    for name in ("50_square.py", "50_cube.py", "51_other.py"):
+        (tmp_path / "source" / name).write_text("# %% [markdown]\n# # A title\n", encoding="utf-8")
+    assert main(["course", "release", str(tmp_path / "out"), "--source", str(tmp_path / "source")]) == 2
+    error = capsys.readouterr().err
+    assert "50_square.py" in error and "50_cube.py" in error and "have one number" in error and "51" not in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_new_exercise_passes_its_own_check_and_is_found(own):
     assert exercise_ids()[-1] == ID and len(exercise_ids()) > 60
     exercise = load_exercise(ID)

@@ -171,6 +171,8 @@ def sources(folder: Path | None, numbers: str = "") -> list[Path]:
     known = {path.name[:2]: path for path in paths}
     if missing := [number for number in wanted if number not in known]:
         raise TutorialError(f"there is no tutorial {', '.join(missing)}; there are {', '.join(known) or 'none'}")
+    if twice := [path for path in paths if known[path.name[:2]].name != path.name]:
+        raise TutorialError(f"{twice[0]} and {known[twice[0].name[:2]]} have one number: give one of them another")
     if not paths:
         raise TutorialError("there are no sources of tutorials here; give their folder: --source DIR")
     return [path for number, path in known.items() if not wanted or number in wanted]

@@ -12,8 +12,8 @@ from ..errors import ExerciseError
 from ..files import read_bytes, write_atomically
 from ..grading.exports import write_all
 from ..grading.gradebook import filled
-from ..grading.grading import GradingSettings, chosen, grade_all, job_of, self_check, workers_of_this_machine, working
-from ..grading.page import unreadable
+from ..grading.grading import GradingSettings, chosen, empty, grade_all, self_check, workers_of_this_machine
+from ..grading.page import unread
 from ..grading.sandbox.bubblewrap import exposing
 from ..grading.submissions import submissions
 from ..learn.own.course import MARK
@@ -65,7 +65,8 @@ def run(args: Arguments) -> None:
     if args.predictions:
         require_on("predictions")
     if args.gradebook:
-        filled(args.gradebook, {one.name: {"points": 0, "out_of": 0} for one in handed_in}, "")  # is it one?
+        nothing = empty(ids, "", args.predictions)  # an hour later would be too late to refuse the book
+        filled(args.gradebook, {one.name: nothing for one in handed_in}, args.column or args.exercises)
     seed = seed_of(args.out) if args.seed is None else args.seed
     held = {"trusted": args.trusted, "predictions": args.predictions}
     settings = GradingSettings(seed, args.budget, args.cpu, args.memory << 20, **held)
@@ -100,8 +101,9 @@ def run(args: Arguments) -> None:
     points = [result["points"] for result in results.values()]
     out_of = next(iter(results.values()))["out_of"]
     rows = [("students", str(len(results))), ("average", f"{sum(points) / len(points):.1f} of {out_of} points")]
-    apart = {"not read": list(unreadable(results)), "not in the book": book.unknown if book else []}
-    rows += [(what, f"{len(names)}: {', '.join(names)}"[:200]) for what, names in apart.items() if names]
+    apart = {"not read": [*unread(results)], "read in part": [*unread(results, in_part=True)]}
+    apart |= {"not in the book": book.unknown, "two for one line": book.rivals} if book else {}
+    rows += [(what, f"{len(names)}: {', '.join(names)}") for what, names in apart.items() if names]
     rows += [("graded before", str(earlier))] if earlier else []
     rows += [("seed", str(seed))]
     show_table(rows, "Graded")
@@ -131,6 +133,8 @@ def out_of_sight(*folders: Path) -> None:
 def _executor(args: Arguments) -> tuple[AbstractContextManager[Any], Any, Any]:
     """Who grades: processes on this machine, or a cluster."""
     if args.scheduler is None:
+        from ..grading.grading import job_of, working
+
         return working(args.jobs), as_completed, job_of
     from ..grading import cluster
 

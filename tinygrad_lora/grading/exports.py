@@ -7,7 +7,7 @@ from typing import Any
 
 from ..files import csv_text, write_atomically
 from .grading import GradingSettings
-from .page import class_page, feedback_page, unreadable
+from .page import class_page, feedback_page, unread
 
 Result = dict[str, Any]
 COLUMNS = ("student", "exercise", "test", "passed", "points", "out_of", "diagnosis", "detail", "seconds")
@@ -21,8 +21,8 @@ def write_all(out: Path, results: Mapping[str, Result], title: str, settings: Gr
     """Every file, each written whole. `results` are those of each student, by name; `title` names the assignment."""
     ordered = dict(sorted(results.items()))
     whole = {
-        "assignment": title, "seed": settings.seed, "held": settings.held, "unreadable": unreadable(ordered),
-        "students": ordered,
+        "assignment": title, "seed": settings.seed, "held": settings.held, "unreadable": unread(ordered),
+        "read_in_part": unread(ordered, in_part=True), "students": ordered,
     }  # fmt: skip
     paths = [
         _write(out / "results.csv", table(ordered)),
@@ -44,8 +44,10 @@ def _write(path: Path, text: str) -> Path:
 
 def table(results: Mapping[str, Result]) -> str:
     """One line for what could not be read of a submission, then one for each student and check."""
-    blank = {"exercise": "", "test": "", "passed": False, "points": 0, "out_of": 0, "diagnosis": "unreadable"}
-    first = [blank | {"student": name, "detail": "; ".join(notes)} for name, notes in unreadable(results).items()]
+    blank = {"exercise": "", "test": "", "passed": False, "points": 0, "out_of": 0}
+    apart = {"unreadable": unread(results), "read-in-part": unread(results, in_part=True)}
+    notes = [(name, code, "; ".join(lines)) for code, own in apart.items() for name, lines in own.items()]
+    first = [blank | {"student": name, "diagnosis": code, "detail": detail} for name, code, detail in notes]
     rows = [{"student": student} | one for student, result in results.items() for one in result["results"]]
     return csv_text(COLUMNS, map(_safe, [*first, *rows]))
 

@@ -31,7 +31,7 @@ from .predictions import results as asked
 from .process.zygote import command, environment
 from .submissions import Submission
 
-GRADER = 9  # raise it when the same submission may get another result
+GRADER = 10  # raise it when the same submission may get another result
 SANDBOXED = "Each submission runs in a sandbox of the operating system (bubblewrap)."
 TRUSTED = "Submissions are trusted: they run without a sandbox, held by Python alone."
 
@@ -71,6 +71,8 @@ def chosen(text: str) -> list[str]:
             own = [id for id in exercise_ids() if id.startswith(f"{part.zfill(2)}-")]
         else:
             own = [load_exercise(part).id]
+            if part not in exercise_ids():  # a capstone
+                raise ExerciseError(f"{part} is not graded: `tinygrad-lora check {part} FILE`, and let people judge it")
         if not own:
             raise ExerciseError(f"tutorial {part.zfill(2)} has no exercises")
         ids += own
@@ -83,7 +85,7 @@ def chosen(text: str) -> list[str]:
 
 def job_of(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> Job:
     """What a worker needs to grade a submission, as plain data."""
-    return {"paths": [str(path.resolve()) for path in submission.paths], "exercises": list(ids), **asdict(settings)}
+    return {"paths": [str(path.absolute()) for path in submission.paths], "exercises": list(ids), **asdict(settings)}
 
 
 def key(submission: Submission, ids: Sequence[str], settings: GradingSettings) -> str:

@@ -179,7 +179,8 @@ def judge(job: dict[str, Any], nursery: Nursery) -> dict[str, Any]:
         notes += hearing.notes
     ordered = [one for id in job["exercises"] for one in results[id]]
     if job.get("predictions"):
-        ordered += map(data_of, predictions.results(job["exercises"], predictions.answered(files)))
+        known = {name for file in files for _, text in file["cells"] for name in defined(text)}
+        ordered += map(data_of, predictions.results(job["exercises"], predictions.answered(files, known)))
     points, out_of = (sum(one[what] for one in ordered) for what in ("points", "out_of"))
     asked = hints_asked(files)
     hints = [id for id in job["exercises"] if id in asked]

@@ -15,7 +15,7 @@ from .statistics import ANY, ItemStatistics, Mistake, Result, Results, items, mi
 
 STEPS = ("none", "some", "half", "most", "full")
 WORDS = ("no points", "less than half", "half or more", "most", "all points")
-ROW, LABEL, WIDTH, NAMES, NAME = 22, 190, 900, 120, 13  # of the heat map; NAME is the room that a name takes
+ROW, LABEL, WIDTH, NAMES, NAME = 22, 190, 900, 120, 18  # of the heat map; NAME is the room that a name takes
 BARS, BAR, TALL = 20, 30, 90  # of the distribution: how many bars at most, how wide, how tall
 
 
@@ -40,7 +40,8 @@ def class_page(results: Mapping[str, Result], title: str, held: str = "") -> str
     return page(
         f"{title}: class report",
         element("h1", f"{title}: class report"),
-        _unread(results),
+        _unread(results, "What could not be read", in_part=False),
+        _unread(results, "What could be read in part, and has points for the rest", in_part=True),
         element("p", lead),
         element("p", held),
         *(part for heading, content in sections.items() for part in (element("h2", heading), content)),
@@ -64,18 +65,20 @@ def feedback_page(student: str, result: Result, title: str) -> str:
     return page(f"{title}: {student}", *parts, style=asset("grading", "page.css"))
 
 
-def unreadable(results: Mapping[str, Result]) -> dict[str, list[str]]:
-    """What could not be read, by student: it has no points, and perhaps the student does not know why."""
-    return {student: result["unreadable"] for student, result in results.items() if result.get("unreadable")}
+def unread(results: Mapping[str, Result], in_part: bool = False) -> dict[str, list[str]]:
+    """Why something could not be read, by student: of those without points, or with the points of the rest.
+
+    Perhaps the student does not know it.
+    """
+    notes = {student: result["unreadable"] for student, result in results.items() if result.get("unreadable")}
+    return {student: own for student, own in notes.items() if (results[student]["points"] > 0) == in_part}
 
 
-def _unread(results: Mapping[str, Result]) -> Markup:
-    rows: list[list[Any]] = [[student, "; ".join(notes)] for student, notes in unreadable(results).items()]
+def _unread(results: Mapping[str, Result], heading: str, in_part: bool) -> Markup:
+    rows: list[list[Any]] = [[student, "; ".join(notes)] for student, notes in unread(results, in_part).items()]
     if not rows:
         return joined([])
-    heading = element("h2", "What could not be read")
-    table = _table(["Student", "Why"], rows, "Submissions that could not be read")
-    return joined([heading, element("div", table, class_="items")])
+    return joined([element("h2", heading), element("div", _table(["Student", "Why"], rows, heading), class_="items")])
 
 
 def _check(one: Result, again: bool) -> Markup:
@@ -156,6 +159,7 @@ def _exercises(exercises: Sequence[ItemStatistics]) -> Markup:
         counts = [str(steps[4]), str(steps[1] + steps[2] + steps[3]), str(steps[0])]
         told_apart = "" if one.discrimination is None else f"{one.discrimination:.2f}"
         links = [element("div", element("a", m.code, href=f"#{_place(m)}"), f" {m.count}") for m in one.mistakes]
+        links += [element("div", f"and {one.others} more")] * (one.others > 0)
         cells = [title_of(one.exercise), f"{one.average:.0%}", *counts, told_apart, str(one.hints), joined(links)]
         rows.append([one.exercise, *cells])
     heads = ["Exercise", "Title", "Average", "All points", "Some", "None", "Discrimination", "Hints", "Most frequent"]
@@ -183,7 +187,9 @@ def _ranked(results: Results, exercises: Sequence[ItemStatistics]) -> Markup:
         entry = [element("strong", f"{one.count} of {len(results)}"), f" {one.exercise}: ", element("code", one.code)]
         entry += [element("div", f"For example: {one.sentence}")] if one.sentence else []
         parts.append(element("li", *entry, id=_place(one)))
-    return element("ol", *parts, class_="ranked")
+    others = sum(one.others for one in exercises)
+    more = [element("p", f"And {others} more, which fewer students made. results.csv has them all.")] * (others > 0)
+    return joined([element("ol", *parts, class_="ranked"), *more])
 
 
 def _students(results: Results, exercises: Sequence[ItemStatistics]) -> Markup:

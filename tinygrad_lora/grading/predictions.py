@@ -1,22 +1,29 @@
 """The questions of the tutorials: each that is answered is a point, right or wrong, if the teacher says so."""
 
+import builtins
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from keyword import kwlist
 
 from ..learn.checking.report import CheckResult
 from ..learn.diagnosis import NOT_STARTED, Diagnosis
 from ..learn.predictions.prediction import predictions_of
 from ..learn.registry import load_exercise
+from .submissions import ID, File, statements
 
 GROUP = "-predictions"  # after the number of a tutorial: what its questions are called among the exercises
-# `tl.predict("04-paths", 24)`, with something in the place of the dots. The text is not run.
-ANSWER = re.compile(r"""^[^#\n]*\bpredict\(\s*(["'])([\w-]+)\1\s*,\s*(?!\.\.\.|None\b|seed\b)[^\s)]""", re.MULTILINE)
+OPEN = r"(?:answer = )?(?:\.\.\.|None\b|seed =|\))"  # how what is no answer begins
+# `predict ( "04-paths" , 24 )` in a statement, and what follows the comma. Several may stand in one line.
+ANSWER = re.compile(rf"\bpredict \( ({ID.pattern}) , (?!{OPEN})(?=(.{{1,400}})(?!\w))")
+NAME = re.compile(r"""(?<!\. )(?<!["'\w-])[^\W\d]\w*\b(?! = )""")  # of a variable: no attribute, no argument
 
 
-def answered(files: Iterable[dict[str, Any]]) -> set[str]:
-    """The ids of the questions that have an answer in some cell."""
-    return {match[2] for file in files for _, text in file["cells"] for match in ANSWER.finditer(text)}
+def answered(files: Iterable[File], known: Iterable[str]) -> set[str]:
+    """The ids of the questions that have an answer in some cell, with only names that are known there."""
+    cells = [statements(text) for file in files for _, text in file["cells"] if "predict" in text]
+    names = {"np", "tl", *dir(builtins), *kwlist, *known, *re.findall(r"\b(?:for|as) (\w+)", " ".join(cells))}
+    answers = (match for text in cells for match in ANSWER.finditer(text))
+    return {match[1][1:-1] for match in answers if names.issuperset(NAME.findall(match[2]))}
 
 
 def results(ids: Iterable[str], ids_answered: set[str]) -> Iterator[CheckResult]:

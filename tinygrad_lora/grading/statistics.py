@@ -30,7 +30,8 @@ class ItemStatistics:
     """One exercise: the share of its points that each student got, and its most frequent mistakes.
 
     `discrimination` is the correlation of these shares with the points in all other exercises; None where that has no
-    meaning. `hints` is the number of students who asked for a hint.
+    meaning. `hints` is the number of students who asked for a hint. `mistakes` are the most frequent ones, and `others`
+    is how many kinds of mistakes there are besides.
     """
 
     exercise: str
@@ -38,6 +39,7 @@ class ItemStatistics:
     discrimination: float | None
     hints: int
     mistakes: list[Mistake]
+    others: int
 
     @property
     def average(self) -> float:
@@ -59,8 +61,8 @@ def _item(id: str, results: Results, ranked: Sequence[Mistake]) -> ItemStatistic
     varied = len(results) >= FEWEST and len(set(points.values())) > 1 and len(set(others)) > 1
     discrimination = statistics.correlation([*points.values()], others) if varied else None
     hints = sum(id in result.get("hints", ()) for result in results.values())
-    frequent = [one for one in ranked if one.exercise == id][:MOST_FREQUENT]
-    return ItemStatistics(id, {name: n / out_of for name, n in points.items()}, discrimination, hints, frequent)
+    kinds, shares = [one for one in ranked if one.exercise == id], {name: n / out_of for name, n in points.items()}
+    return ItemStatistics(id, shares, discrimination, hints, kinds[:MOST_FREQUENT], len(kinds[MOST_FREQUENT:]))
 
 
 def mistakes(results: Results) -> list[Mistake]:

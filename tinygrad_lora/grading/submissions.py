@@ -1,11 +1,13 @@
 """What was handed in: the files of each student, read as cells. A notebook is read as JSON; Jupyter is not needed."""
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import COMMENT, NL, STRING, TokenError, generate_tokens
 from typing import Any
 
 from ..errors import ExerciseError, FormatError
@@ -16,7 +18,8 @@ LONGEST, MOST = 1_000_000, 2_000  # characters of code, cells
 LONGEST_NAME = 160  # bytes of a student's name: a file system takes 255, and the pages' names are longer
 SUFFIXES = (".ipynb", ".py")
 MAGIC = re.compile(r"^\s*[%!?]|^\s*[\w.]+\?{1,2}\s*$")
-HINT = re.compile(r"""^[^#\n]*\bhint\(\s*(["'])([\w-]+)\1\s*\)""", re.MULTILINE)
+ID = re.compile(r"""["'][\w-]+["']""")
+HINT = re.compile(rf"\bhint \( ({ID.pattern}) \)")
 
 File = dict[str, Any]
 
@@ -34,7 +37,7 @@ class Submission:
         sha = hashlib.sha256()
         for path in self.paths:
             try:
-                data = read_bytes(path, LARGEST)
+                data = _data(path)
             except (FormatError, OSError) as problem:  # a sentence in the result will say so
                 data = str(problem).encode("utf-8", "replace")
             sha.update(f"{path.name}\0{len(data)}\0".encode("utf-8", "replace") + data)
@@ -44,19 +47,20 @@ class Submission:
 def submissions(folder: Path, out: Path | None = None) -> list[Submission]:
     """One for each file, or for each folder of files: STUDENT.ipynb, STUDENT/x.ipynb, submitted/STUDENT/WEEK/x.ipynb.
 
-    Links are not followed, and `out`, where the results go, is no student. Raises ExerciseError if there is nothing to
-    grade, or two have one name.
+    A link is a submission that cannot be read. `out`, where the results go, is no student, and neither is what a
+    system leaves beside files, as `__MACOSX`. Raises ExerciseError if there is nothing to grade, or two
+    have one name.
     """
     root = folder / "submitted" if (folder / "submitted").is_dir() else folder
     if not root.is_dir():
         raise ExerciseError(f"there is no folder {folder}")
     handed_in = []
     for path in sorted(root.iterdir()):
-        if path.name.startswith(".") or path.is_symlink() or (out is not None and path.resolve() == out.resolve()):
+        if path.name.startswith((".", "__")) or (out is not None and os.path.realpath(path) == os.path.realpath(out)):
             continue
-        if path.is_file() and path.suffix in SUFFIXES:
-            handed_in.append(Submission(called(path.stem), (path,)))
-        elif path.is_dir():
+        if _is_file(path):
+            handed_in.append(Submission(called(path.stem if path.suffix in SUFFIXES else path.name), (path,)))
+        elif os.path.isdir(path):
             handed_in.append(Submission(called(path.name), tuple(_files(path))))
     if not any(one.paths for one in handed_in):
         raise ExerciseError(f"{folder} holds no .ipynb or .py file, and no folder of such files")
@@ -77,8 +81,20 @@ def called(name: str) -> str:
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix in SUFFIXES and not hidden and path.is_file() and not path.is_symlink():
+        if _is_file(path) and not hidden:
             yield path
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a student meant this as a file. What cannot be read, such as a link, must be named and not left out."""
+    return path.is_symlink() if os.path.isdir(path) else path.suffix in SUFFIXES
+
+
+def _data(path: Path) -> bytes:
+    """What is in a file. Raises FormatError for a link: it may lead to what is not the student's."""
+    if path.is_symlink():
+        raise FormatError(f"{path}: this is a link, and links are not followed: hand in the file itself")
+    return read_bytes(path, LARGEST)
 
 
 def files_of(paths: list[Path]) -> tuple[list[File], list[str]]:
@@ -99,7 +115,7 @@ def files_of(paths: list[Path]) -> tuple[list[File], list[str]]:
 def read(path: Path) -> tuple[list[tuple[str, str]], list[str]]:
     """The code cells of a file, without checks, and the exercises whose answers are marked. Raises FormatError."""
     with reading(path):
-        text = read_bytes(path, LARGEST).decode("utf-8-sig")
+        text = _data(path).decode("utf-8-sig")
         if path.suffix == ".py":
             if len(text) > LONGEST:
                 raise ValueError(f"the file has {len(text):,} characters of code; at most {LONGEST:,} are read")
@@ -141,7 +157,21 @@ def code(source: object) -> str:
 
 def hints_asked(files: Iterable[File]) -> set[str]:
     """The exercises for which some cell asks for a hint. The text is not run."""
-    return {match[2] for file in files for _, text in file["cells"] for match in HINT.finditer(text)}
+    cells = (statements(text) for file in files for _, text in file["cells"] if "hint" in text)
+    return {match[1][1:-1] for text in cells for match in HINT.finditer(text)}
+
+
+def statements(text: str) -> str:
+    """A line for each statement of a text, with a space between its words. Comments are gone, and strings are empty but
+    for those that may be an id. There are none where brackets or strings do not end.
+
+    The text is not parsed: who wrote it may have wished to break a parser.
+    """
+    try:
+        tokens = [token for token in generate_tokens(io.StringIO(text).readline) if token.type not in (COMMENT, NL)]
+    except (TokenError, SyntaxError, ValueError):
+        return ""
+    return " ".join("''" if x.type == STRING and not ID.fullmatch(x.string) else x.string for x in tokens)
 
 
 def _is_check(cell: dict[str, Any]) -> bool:

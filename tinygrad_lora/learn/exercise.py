@@ -288,9 +288,15 @@ class Exercise:
 
     @property
     def stub(self) -> str:
-        """What the student gets: the solution's text without the solution, or the code to repair."""
+        """What the student gets: the solution's text without the solution, or the code to repair.
+
+        Raises ExerciseError where a mark of the solution is missing.
+        """
         to_repair = {name: source_of(thing, name) for name, (thing, _) in self._starters.items()}
-        return "\n\n".join(to_repair.get(name) or stripped(self._source(name)) for name in self.references)
+        try:
+            return "\n\n".join(to_repair.get(name) or stripped(self._source(name)) for name in self.references)
+        except ValueError as error:
+            raise ExerciseError(f"{self.checks[0].function.__code__.co_filename}: {error}") from None
 
     @property
     def imports(self) -> str:

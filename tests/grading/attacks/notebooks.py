@@ -69,8 +69,9 @@ ATTACKS: dict[str, tuple[Callable[[Path], object], bool | None]] = {
     "ten gigabytes of nothing": (_sparse, True),
     "a folder that is called like a program.py": (_folder, True),
     "a folder in itself": (_loop, True),
-    "a link to a file": (lambda path: path.with_suffix(".py").symlink_to("/etc/passwd"), None),
-    "a link to a folder": (lambda path: path.symlink_to("/etc"), None),
-    "a fifo": (lambda path: os.mkfifo(path.with_suffix(".py")), None),
-    "a socket": (_socket, None),
+    "a link to a file": (lambda path: path.with_suffix(".py").symlink_to("/etc/passwd"), True),
+    "a link to a folder": (lambda path: path.symlink_to("/etc"), True),
+    "a link to itself": (lambda path: path.with_suffix(".py").symlink_to(path.with_suffix(".py")), True),
+    "a fifo": (lambda path: os.mkfifo(path.with_suffix(".py")), True),
+    "a socket": (_socket, True),
 }
