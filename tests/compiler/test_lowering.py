@@ -378,12 +378,12 @@ def test_few_rows_and_other_numbers_are_looked_through_as_they_are(unfit):
     assert "maximum_reduce" in tl.compile(lambda x: tl.max(x + x, axis=-1) * 2).prepare(unfit).source
 
 
-def test_the_largest_of_each_row_in_blocks_of_which_the_last_is_shorter(_tiny_blocks, monkeypatch):
+def test_in_blocks_the_largest_of_each_row_is_looked_for(_tiny_blocks, monkeypatch):
     monkeypatch.setattr(schedule, "BLOCK_BYTES", 160)  # four rows
     x = np.random.default_rng(0).normal(size=(13, 5))
     f = tl.compile(lambda x: x * 2.0 - tl.max(x * 2.0, axis=-1, keepdims=True))
     assert_array_equal(f(x), x * 2.0 - (x * 2.0).max(axis=-1, keepdims=True))
-    assert re.search(r"argmax\(1, keepdims=True\) \+ starts\[left\]", f.source)
+    assert "argmax" not in f.source and "[left]" in f.source
 
 
 @pytest.mark.slow

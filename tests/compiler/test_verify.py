@@ -13,6 +13,7 @@ import tinygrad_lora as tl
 from tinygrad_lora.compiler.checks.verify import verify
 from tinygrad_lora.compiler.planned import decide as lowering, order as schedule, plan, statements, write
 from tinygrad_lora.core import ops
+from tinygrad_lora.core.source import function_from_source
 from tinygrad_lora.errors import MiscompiledWarning
 
 
@@ -297,6 +298,17 @@ def test_an_array_of_another_shape_is_found(campaign, name, text, fault):
     assert planned != campaign.plain[name]
     assert verify(planned, case.function(planned), case.views)
     assert campaign.wrong(case, planned)
+
+
+def test_rows_that_begin_elsewhere_are_found():
+    """The largest of each row is taken from its place, which is counted from where the row begins."""
+    f = tl.compile(lambda x: tl.max(x * 2.0, axis=-1) + 1.0).prepare(np.ones((9, 5)))
+    planned = f.program.planned
+    assert not verify(planned, function_from_source(f.name, planned.source), {})
+    for right, wrong in (("45, 5)", "54, 6)"), ("0, 45, 5)", "5, 50, 5)")):
+        faulty = planned._replace(source=planned.source.replace(right, wrong))
+        assert faulty != planned
+        assert "where the rows begin" in str(verify(faulty, function_from_source(f.name, faulty.source), {}))
 
 
 ROWS, COLUMNS, TURNED = ((12, 3), (3, 8)), ((3, 3), (3, 40)), ((3, 12), (3, 8))

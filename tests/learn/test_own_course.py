@@ -380,7 +380,7 @@ def test_a_notebook_that_was_run_and_saved_is_replaced(own, release):
 
     edited(path, save)
     exercise = own / "exercises" / "t50" / "square.py"
-    exercise.write_text(exercise.read_text(encoding="utf-8").replace("points=2", "points=4"), encoding="utf-8")
+    exercise.write_text(exercise.read_text(encoding="utf-8").replace("points=2", "points=2 + 2"), encoding="utf-8")
     assert release() == (0, "students/50_square.ipynb\n") and "(5 points)" in path.read_text(encoding="utf-8")
 
 
@@ -556,7 +556,7 @@ def test_the_guide_for_teachers_works_from_zero(typed):
     assert "the chain rule multiplies by g" in feedback
 
     exercise = typed.folder / "exercises" / "t50" / "square.py"
-    exercise.write_text(exercise.read_text(encoding="utf-8").replace("points=2", "points=4"), encoding="utf-8")
+    exercise.write_text(exercise.read_text(encoding="utf-8").replace("points=2", "points=2 + 2"), encoding="utf-8")
     up_to_date = "tinygrad-lora course release students --tutorials 01,50 --check"
     assert up_to_date in " ".join(PAGE.split())
     typed(up_to_date, code=1)

@@ -104,7 +104,7 @@ class StandIn:
         return self.run.call([self, other], out)
 
     def argmax(self, axis: int, keepdims: bool = False) -> Places:
-        return Places(self)
+        return Places(self, keepdims)
 
     def take(self, places: Any, axis: None = None, out: Any = None, mode: str = "raise") -> StandIn:
         return self.run.call([self, places.array if type(places) is Places else places], out)
@@ -130,12 +130,16 @@ for _name in ("neg", "pos", "abs", "invert"):
 
 
 class Places:
-    """Stands for where something is in an array: to know it, that is read."""
+    """Stands for where something is in each row of an array: to know it, that is read."""
 
-    def __init__(self, array: StandIn) -> None:
-        self.array = array
+    def __init__(self, array: StandIn, keepdims: bool) -> None:
+        self.array, self.keepdims = array, keepdims
 
-    def __add__(self, starts: Any) -> Places:
+    def __add__(self, starts: StandIn) -> Places:
+        x = self.array.stored().array
+        expected = np.arange(0, x.size, x.shape[-1]).reshape(*x.shape[:-1], *[1] * self.keepdims)
+        if not np.array_equal(starts.array, expected):
+            raise ValueError("what is added to the places in the rows is not where the rows begin")
         return self
 
 

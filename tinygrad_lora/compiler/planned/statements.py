@@ -1,7 +1,5 @@
 """The statements of a planned program that compute a node: into its place in the memory, as a number, or as a view."""
 
-from math import prod
-
 from ...core import ComputationNode as Node, ops
 from ..operations import gives_number, inner_product
 from ..text.expressions import expression
@@ -68,8 +66,8 @@ class Statements:
             lines = [f"{self.words.use('np.copyto')}({out}, {formula})"]
         elif node.op is ops.concatenate and any(whole is node for whole, _ in self.plan.parts.values()):
             lines = self._missing_parts(node, out)
-        elif finds_by_index(node) and self.uses("largest_by_index"):
-            lines = [self._largest(node, out, unit)]
+        elif finds_by_index(node) and not unit.rows and self.uses("largest_by_index"):
+            lines = [self._largest(node, out)]
         else:
             operands = [self.variables.in_block(self.variables.operand(p), p, node, unit) for p in node.parents]
             ready = self.words.number if self.uses("ready_numbers") else lambda value, dtype: repr(value)
@@ -87,16 +85,14 @@ class Statements:
         self.lowered.choices["small_dot" if ".dot(" in text else "matmul"] += 1
         return text
 
-    def _largest(self, node: Node, out: str, unit: Unit) -> str:
+    def _largest(self, node: Node, out: str) -> str:
         """The call that takes the largest of each row from the place where it is."""
         self.lowered.choices["largest_by_index"] += 1
         operand = node.parents[0]
-        x, columns = self.variables.in_block(self.code[operand].text, operand, node, unit), operand.shape[-1]
-        shape = (unit.rows or node.shape[0], *node.shape[1:])
-        starts = self.words.ready(f"np.arange(0, {prod(shape) * columns}, {columns}).reshape({shape})", "starts")
-        left = f"[{self.words.word('left')}]" if unit.rows and unit.length % unit.rows else ""
+        x, columns = self.variables.operand(operand), operand.shape[-1]
+        starts = self.words.ready(f"np.arange(0, {operand.size}, {columns}).reshape({node.shape})", "starts")
         keep = ", keepdims=True" if node.params["keepdims"] else ""
-        return f'{x}.take({x}.argmax({operand.ndim - 1}{keep}) + {starts}{left}, None, {out}, "clip")'
+        return f'{x}.take({x}.argmax({operand.ndim - 1}{keep}) + {starts}, None, {out}, "clip")'
 
     def _missing_parts(self, node: Node, out: str) -> list[str]:
         """Copies of the parts of a vector that are not there yet."""
