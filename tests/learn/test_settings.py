@@ -124,8 +124,8 @@ def test_a_line_that_says_something_else_is_refused(switched, text, capsys):
 ])  # fmt: skip
 @pytest.mark.parametrize("command", [
     "learn", "learn 04 --copy-only", "check 04-topo", "hint 04-topo", "progress", "predict 04", "review",
-    "course verify 04-topo", "course release out --tutorials 04", "grade handed --exercises 04", "course handouts out --no-execute",
-    "course new-exercise cube",
+    "course verify 04-topo", "course release out --tutorials 04", "grade handed --exercises 04",
+    "course handouts out --no-execute", "course new-exercise cube",
 ])  # fmt: skip
 def test_what_the_file_cannot_say_is_refused_by_every_command(
     switched, tmp_path, monkeypatch, capsys, text, word, nearest, command,
