@@ -61,14 +61,14 @@ def test_there_are_enough_answers_and_every_exercise_has_some():
 
 @pytest.mark.slow
 def test_there_are_enough_machine_made_answers():
-    assert sum(len(list(mutants(load_exercise(id)))) for id in exercise_ids()) >= 1200
+    assert sum(len(list(mutants(load_exercise(id)))) for id in exercise_ids()[::3]) >= 400  # of every third exercise
 
 
 @pytest.mark.slow
 def test_what_is_marked_as_equivalent_is_a_change_and_passes():
-    """Of every third exercise; `python3 run.py bench feedback` looks at all."""
+    """Of every fourth exercise; `python3 run.py bench feedback` looks at all."""
     marked = {*equivalents()}
-    for id in sorted({id for id, _ in marked})[::3]:
+    for id in sorted({id for id, _ in marked})[::4]:
         exercise = load_exercise(id)
         drawn = {answer.title: answer for answer in candidates(exercise)}
         for title in (title for own, title in marked if own == id):

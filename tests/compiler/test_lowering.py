@@ -387,7 +387,7 @@ def test_in_blocks_the_largest_of_each_row_is_looked_for(_tiny_blocks, monkeypat
 
 
 @pytest.mark.slow
-@examples(400, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
+@examples(250, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it only lowers thresholds
 @given(random_graphs(parameters=True) | matmul_chains())
 def test_tiny_blocks_of_a_random_program_keep_every_bit_twice(_tiny_blocks, program):
     function, inputs = program
