@@ -140,6 +140,8 @@ def test_equal_names_are_told_from_equal_nodes():
     assert len(with_own_names(topo_sort)(x * x + x)) == 3
 
 
+# The limit may strike in a finalizer, where Python reports it and goes on; the guard strikes again.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_who_walks_all_paths_is_told_why_it_does_not_end():
     def topo_sort(output):
         return [*dict.fromkeys(node for parent in output.parents for node in topo_sort(parent)), output]
