@@ -177,7 +177,9 @@ def doubled(w: ProgramWriter) -> int:
     if not steps:
         raise UnfitError
     line: Any = w.lines[w.one(steps)]
-    again = w.write(line.word, *(line.operands if w.chance(0.7) else line.operands[::-1]), **line.params)
+    # Swapped, `scatter_add` may repeat its x as NumPy does, which a trace refuses: it wants one element for each place.
+    as_it_is = w.chance(0.7) or line.word == "scatter_add"
+    again = w.write(line.word, *(line.operands if as_it_is else line.operands[::-1]), **line.params)
     first = w.pick_beside(again, new=0.0)
     return again if w.chance(0.4) else w.write(w.one(("add", "multiply", "subtract")), first, again)
 
