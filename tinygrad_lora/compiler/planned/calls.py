@@ -9,7 +9,7 @@ from ..operations import row_products, ufunc_call
 from ..text.expressions import name as variable, written
 
 KEYWORD_ONLY = {"np.maximum", "np.minimum"}  # NumPy is about to forbid a positional result for these
-FEW_ROWS = 8
+FEW_ROWS = 8  # of which the largest is found as quickly without its place
 
 
 class Call:
